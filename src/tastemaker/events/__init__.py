@@ -1,0 +1,1 @@
+"""What the shop tells the platform: events and items, and adapters that make them from data sets."""

@@ -1,0 +1,209 @@
+"""The event contract: what a shop tells the platform, on the wire and in memory.
+
+JSON on the wire, decoded with msgspec. Unknown fields are kept in :attr:`Event.extra`; an unknown
+``schema_version`` is refused, because its meaning cannot be guessed.
+"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final, Literal, get_args
+
+import msgspec
+
+from tastemaker.errors import ContractError
+
+__all__ = [
+    "EVENT_TYPES",
+    "FUTURE_TOLERANCE",
+    "SCHEMA_VERSION",
+    "Context",
+    "Event",
+    "EventType",
+    "check_event",
+    "decode_event",
+    "encode_event",
+    "event_from_dict",
+    "event_json_schema",
+    "event_key",
+]
+
+EventType = Literal[
+    "impression",
+    "view",
+    "search",
+    "cart_add",
+    "cart_remove",
+    "wishlist",
+    "purchase",
+    "return",
+    "rating",
+    "like",
+    "dislike",
+    "preference",
+]
+EVENT_TYPES: Final[tuple[str, ...]] = get_args(EventType)
+SCHEMA_VERSION: Final = 1
+# A sender's clock may run ahead of ours by this much before an event counts as being from the future.
+FUTURE_TOLERANCE: Final = timedelta(seconds=5)
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Text = Annotated[str, msgspec.Meta(max_length=1024)]
+UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
+
+_WITHOUT_ITEM: Final = frozenset({"search", "preference"})
+
+
+class Context(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Where and how an event or a request happened; for a preference, the attribute and its answer."""
+
+    surface: Text | None = None
+    device: Text | None = None
+    country: Text | None = None
+    query: Text | None = None
+    category: Text | None = None
+    attribute: Text | None = None
+    answer: Text | None = None
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """One thing that a shopper did.
+
+    Attributes:
+        event_id: the sender's id; two events with one id are the same event.
+        type: what happened.
+        user_id: the known shopper, if any.
+        session_id: the visit; at least one of user and session is there.
+        item_id: the item; required for all types but ``search`` and ``preference``.
+        occurred_at: when it happened (UTC, microseconds).
+        value: price × quantity of a purchase or return, stars of a rating, seconds of dwell of a view.
+        request_id: the served list that this answers.
+        position: the place in that list, from 0.
+        context: surface, device, country, query, category.
+        schema_version: version of this contract.
+        extra: fields that this version does not know, kept as they came.
+    """
+
+    event_id: Id
+    type: EventType
+    occurred_at: UtcTime
+    user_id: Id | None = None
+    session_id: Id | None = None
+    item_id: Id | None = None
+    value: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
+    request_id: Id | None = None
+    position: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+    context: Context = Context()
+    schema_version: int = SCHEMA_VERSION
+    extra: dict[str, Any] = {}
+
+
+_FIELDS: Final = frozenset(Event.__struct_fields__) - {"extra"}
+_CONTEXT_FIELDS: Final = frozenset(Context.__struct_fields__)
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Event)
+
+
+def decode_event(raw: bytes) -> Event:
+    """Decode one event from its JSON.
+
+    Raises:
+        ContractError: the JSON is malformed or breaks the contract; names the field and the remedy.
+    """
+    try:
+        event = _decoder.decode(raw)
+    except msgspec.ValidationError:
+        return event_from_dict(_decode_object(raw))  # finds out whether only unknown fields stood in the way
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ContractError("", f"not valid JSON: {error}") from error
+    check_event(event)
+    return event
+
+
+def _decode_object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ContractError("", f"not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ContractError("", f"an event is a JSON object, not {type(value).__name__}")
+    return value
+
+
+def event_from_dict(value: dict[str, Any]) -> Event:
+    """Build and check an event from decoded JSON; unknown fields move to ``extra``.
+
+    Raises:
+        ContractError: the object breaks the contract.
+    """
+    version = value.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise ContractError("schema_version", f"{version!r} is unknown; this platform speaks {SCHEMA_VERSION}")
+    known = {name: field for name, field in value.items() if name in _FIELDS}
+    extra = dict(value.get("extra") or {}) if isinstance(value.get("extra"), dict | None) else {"extra": value["extra"]}
+    extra |= {name: field for name, field in value.items() if name not in _FIELDS and name != "extra"}
+    context = known.get("context")
+    if isinstance(context, dict):
+        known["context"] = {name: field for name, field in context.items() if name in _CONTEXT_FIELDS}
+        unknown_context = {name: field for name, field in context.items() if name not in _CONTEXT_FIELDS}
+        if unknown_context:
+            extra["context"] = unknown_context
+    if extra:
+        known["extra"] = extra
+    if "type" in known and known["type"] not in EVENT_TYPES:
+        raise ContractError("type", f"{known['type']!r} is unknown; one of {', '.join(EVENT_TYPES)}")
+    try:
+        event = msgspec.convert(known, Event)
+    except msgspec.ValidationError as error:
+        raise _named(error) from error
+    check_event(event)
+    return event
+
+
+def _named(error: msgspec.ValidationError) -> ContractError:
+    """Turn ``Expected `str`, got `int` - at `$.user_id` `` into a ContractError that names the field."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    if not field and "missing required field `" in message:
+        field = message.split("`")[1]
+        message = "is required"
+    return ContractError(field, message)
+
+
+def check_event(event: Event, now: datetime | None = None) -> None:
+    """Check what types alone cannot say.
+
+    Args:
+        event: a decoded event.
+        now: the platform's time; when given, an event from its future is refused.
+
+    Raises:
+        ContractError: naming the field.
+    """
+    if event.schema_version != SCHEMA_VERSION:
+        raise ContractError(
+            "schema_version", f"{event.schema_version!r} is unknown; this platform speaks {SCHEMA_VERSION}"
+        )
+    if event.user_id is None and event.session_id is None:
+        raise ContractError("user_id", "at least one of user_id and session_id is required")
+    if event.item_id is None and event.type not in _WITHOUT_ITEM:
+        raise ContractError("item_id", f"is required for a {event.type}")
+    if now is not None and event.occurred_at > now + FUTURE_TOLERANCE:
+        raise ContractError(
+            "occurred_at",
+            f"{event.occurred_at.isoformat()} is in the future: the platform's clock says {now.isoformat()};"
+            " leave the field out to have the collector stamp it",
+        )
+
+
+def encode_event(event: Event) -> bytes:
+    """The JSON of one event."""
+    return _encoder.encode(event)
+
+
+def event_key(event: Event) -> bytes:
+    """The Kafka key: the user, else the session, so that one shopper's events stay in order."""
+    return (event.user_id or event.session_id or "").encode()
+
+
+def event_json_schema() -> dict[str, Any]:
+    """The JSON Schema of an event, as published by the collector."""
+    return msgspec.json.schema(Event)

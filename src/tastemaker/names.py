@@ -1,0 +1,74 @@
+"""Names of columns, entities, topics, tables, views and services: each defined once, here.
+
+``feature_repo/`` imports these as well, so a declaration, a lake table and the serving path can never
+disagree about a spelling.
+"""
+
+from typing import Final
+
+# Columns of an event, in the order of the contract.
+EVENT_ID: Final = "event_id"
+TYPE: Final = "type"
+USER_ID: Final = "user_id"
+SESSION_ID: Final = "session_id"
+ITEM_ID: Final = "item_id"
+OCCURRED_AT: Final = "occurred_at"
+VALUE: Final = "value"
+REQUEST_ID: Final = "request_id"
+POSITION: Final = "position"
+CONTEXT: Final = "context"
+SCHEMA_VERSION: Final = "schema_version"
+
+# Columns that the lake adds to what the wire carries.
+EXTRA: Final = "extra"
+INGESTED_AT: Final = "ingested_at"
+PARTITION: Final = "kafka_partition"
+OFFSET: Final = "kafka_offset"
+
+# Columns of an item.
+TITLE: Final = "title"
+CATEGORY: Final = "category"
+PRICE: Final = "price"
+BRAND: Final = "brand"
+ATTRIBUTES: Final = "attributes"
+AVAILABLE: Final = "available"
+CREATED_AT: Final = "created_at"
+UPDATED_AT: Final = "updated_at"
+DELETED: Final = "deleted"
+
+# Kafka topics.
+TOPIC_EVENTS: Final = "tastemaker.events"
+TOPIC_ITEMS: Final = "tastemaker.items"
+TOPIC_DEAD_LETTERS: Final = "tastemaker.dead-letters"
+TOPIC_SERVED_LISTS: Final = "tastemaker.served-lists"
+
+# Lake tables.
+TABLE_EVENTS: Final = "events"
+TABLE_ITEMS: Final = "items"
+TABLE_SERVED_LISTS: Final = "served_lists"
+
+# Feast entities.
+ENTITY_USER: Final = "user"
+ENTITY_ITEM: Final = "item"
+ENTITY_SESSION: Final = "session"
+
+# Feature views.
+VIEW_USER_ACTIVITY: Final = "user_activity"
+VIEW_USER_HISTORY: Final = "user_history"
+VIEW_SESSION_HISTORY: Final = "session_history"
+VIEW_ITEM_ACTIVITY: Final = "item_activity"
+VIEW_USER_ITEM_ACTIVITY: Final = "user_item_activity"
+VIEW_ITEM_PROFILE: Final = "item_profile"
+
+# Feature services.
+SERVICE_RETRIEVAL: Final = "retrieval"
+SERVICE_RANKING: Final = "ranking"
+
+# Candidate sources, as they are named in served lists, reasons and metrics.
+SOURCE_TWO_TOWER: Final = "two_tower"
+SOURCE_REPEAT: Final = "repeat_purchase"
+SOURCE_COVISITATION: Final = "co_visitation"
+SOURCE_TRENDING: Final = "trending"
+
+# The name of a release in BentoML's model store.
+RELEASE_MODEL: Final = "tastemaker-release"

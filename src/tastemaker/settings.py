@@ -1,0 +1,148 @@
+"""Settings: one frozen model, built at each entry point from the environment and passed down."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tastemaker.clock import Clock
+from tastemaker.errors import DataError
+
+__all__ = ["ENV_PREFIX", "Settings"]
+
+ENV_PREFIX = "TASTEMAKER_"
+
+
+class Settings(BaseModel):
+    """Where the platform keeps its state and how its parts reach each other.
+
+    Every field can be set by the environment variable ``TASTEMAKER_<FIELD>``;
+    ``kafka_bootstrap_servers`` by ``KAFKA_BOOTSTRAP_SERVERS``.
+
+    Attributes:
+        home: directory of all local state (lake, online store, registry, releases, logs).
+        kafka_bootstrap_servers: address of a broker that someone else runs; empty for the local node.
+        clock_offset_us: see :class:`tastemaker.clock.Clock`.
+        serve_log_rate: share of answers written to the served-list log, 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Path(".cache/tastemaker")
+    repository: Path = Path(".")
+    host: str = "127.0.0.1"
+    kafka_bootstrap_servers: str = ""
+    kafka_port: int = Field(9092, ge=1, le=65535)
+    kafka_controller_port: int = Field(9093, ge=1, le=65535)
+    collector_port: int = Field(8081, ge=1, le=65535)
+    recommender_port: int = Field(8080, ge=1, le=65535)
+    reports_port: int = Field(8082, ge=1, le=65535)
+    prefect_port: int = Field(4200, ge=1, le=65535)
+    clock_offset_us: int = 0
+    serve_log_rate: float = Field(1.0, ge=0, le=1)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
+        """Settings from environment variables; ``overrides`` win.
+
+        Raises:
+            DataError: a variable does not convert to its field's type.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, object] = {
+            name: environ[ENV_PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environ.get(ENV_PREFIX + name.upper())
+        }
+        if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            values["kafka_bootstrap_servers"] = environ["KAFKA_BOOTSTRAP_SERVERS"]
+        values.update(overrides)
+        try:
+            settings = cls.model_validate(values)
+        except ValueError as error:
+            raise DataError(f"settings from {ENV_PREFIX}* variables: {error}") from error
+        return settings.model_copy(
+            update={"home": settings.home.absolute(), "repository": settings.repository.absolute()}
+        )
+
+    def to_env(self) -> dict[str, str]:
+        """The environment variables that give a child process these settings."""
+        env = {ENV_PREFIX + name.upper(): str(value) for name, value in self.model_dump().items() if value != ""}
+        env["KAFKA_BOOTSTRAP_SERVERS"] = self.broker
+        return env
+
+    @property
+    def clock(self) -> Clock:
+        """The platform's clock."""
+        return Clock(self.clock_offset_us)
+
+    @property
+    def broker(self) -> str:
+        """The address that Kafka clients connect to."""
+        return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Root of the Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def online_path(self) -> Path:
+        """The packed online store's SQLite file."""
+        return self.home / "online.sqlite"
+
+    @property
+    def feast_dir(self) -> Path:
+        """Feast's registry."""
+        return self.home / "feast"
+
+    @property
+    def plan_path(self) -> Path:
+        """The feature plan: the applied declarations, compiled to JSON for processes without Feast."""
+        return self.home / "feature_plan.json"
+
+    @property
+    def releases_dir(self) -> Path:
+        """Verdicts and the champion pointer; the releases themselves are in BentoML's model store."""
+        return self.home / "releases"
+
+    @property
+    def bentoml_home(self) -> Path:
+        """BentoML's model and Bento store."""
+        return self.home / "bentoml"
+
+    @property
+    def reports_dir(self) -> Path:
+        """HTML reports, served by the stack's report server."""
+        return self.home / "reports"
+
+    @property
+    def kafka_dir(self) -> Path:
+        """Data and configuration of the local Kafka node."""
+        return self.home / "kafka"
+
+    @property
+    def run_dir(self) -> Path:
+        """Process records and logs of the running stack."""
+        return self.home / "run"
+
+    @property
+    def collector_url(self) -> str:
+        """Base address of the event collector."""
+        return f"http://{self.host}:{self.collector_port}"
+
+    @property
+    def recommender_url(self) -> str:
+        """Base address of the recommender."""
+        return f"http://{self.host}:{self.recommender_port}"
+
+    @property
+    def reports_url(self) -> str:
+        """Base address of the report server."""
+        return f"http://{self.host}:{self.reports_port}"
+
+    @property
+    def prefect_url(self) -> str:
+        """Base address of the Prefect UI; its API is under ``/api``."""
+        return f"http://{self.host}:{self.prefect_port}"
