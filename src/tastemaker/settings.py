@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from tastemaker.errors import DataError
 __all__ = ["ENV_PREFIX", "Settings"]
 
 ENV_PREFIX = "TASTEMAKER_"
+_CLOCK_FILE = "clock_offset_us"
 
 
 class Settings(BaseModel):
@@ -55,6 +57,9 @@ class Settings(BaseModel):
             for name in cls.model_fields
             if environ.get(ENV_PREFIX + name.upper())
         }
+        home = Path(str(overrides.get("home", values.get("home", cls.model_fields["home"].default))))
+        if "clock_offset_us" not in values and (home / _CLOCK_FILE).exists():
+            values["clock_offset_us"] = (home / _CLOCK_FILE).read_text()
         if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
             values["kafka_bootstrap_servers"] = environ["KAFKA_BOOTSTRAP_SERVERS"]
         values.update(overrides)
@@ -65,6 +70,16 @@ class Settings(BaseModel):
         return settings.model_copy(
             update={"home": settings.home.absolute(), "repository": settings.repository.absolute()}
         )
+
+    def with_clock_at(self, moment: datetime) -> "Settings":
+        """Pin the platform's clock to a moment in the data and let it run on from there.
+
+        The offset is kept in the home, so that every later process and every restart continues the same clock.
+        """
+        offset_us = Clock.starting_at(moment).offset_us
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / _CLOCK_FILE).write_text(str(offset_us))
+        return self.model_copy(update={"clock_offset_us": offset_us})
 
     def to_env(self) -> dict[str, str]:
         """The environment variables that give a child process these settings."""

@@ -1,0 +1,38 @@
+"""Bring batch feature views from the lake into the online store."""
+
+from datetime import datetime
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact
+
+from tastemaker.settings import Settings
+
+__all__ = ["materialize_flow"]
+
+
+@task(retries=3, retry_delay_seconds=[5, 30, 120], task_run_name="materialize until {end}")
+def _materialize(settings: Settings, end: datetime) -> list[str]:
+    from tastemaker.features.repository import materialize
+
+    return materialize(settings, end)
+
+
+@flow(name="materialize", description="Bring batch feature views from the lake into the online store.")
+def materialize_flow(end: datetime | None = None) -> list[str]:
+    """Materialise every batch feature view.
+
+    Args:
+        end: rows up to here (UTC); the platform's now when left out.
+
+    Returns:
+        The names of the views that were written.
+    """
+    settings = Settings.from_env()
+    end = end or settings.clock.now()
+    views = _materialize(settings, end)
+    create_markdown_artifact(
+        "\n".join(["| view | materialised until |", "|---|---|", *(f"| {view} | {end:%Y-%m-%d %H:%M} |" for view in views)]),
+        key="materialized-views",
+        description="Batch feature views in the online store",
+    )
+    return views

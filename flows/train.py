@@ -1,0 +1,3 @@
+from prefect import flow
+@flow(name="train")
+def train_flow(): ...

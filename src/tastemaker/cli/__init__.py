@@ -1,0 +1,1 @@
+"""The ``tastemaker`` command: one file per group of sub-commands."""

@@ -1,0 +1,64 @@
+"""The ``tastemaker`` command and how it ends: a clear line and an exit status, never a traceback for a user's error."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tastemaker import __version__
+from tastemaker.cli import data, demo, features, models, recommend, stack
+from tastemaker.cli.console import fail
+from tastemaker.errors import TastemakerError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Real-time product recommendations: declare features once, train on what was known at the time, serve in
+milliseconds, and go live only on evidence.
+
+New here? Run **tastemaker demo**: it takes real shopping data to served, explained recommendations.
+
+Your own data: **tastemaker up**, then **tastemaker data import FILE**, **tastemaker train**,
+and **tastemaker recommend --user ID**.
+""",
+)
+app.command("demo")(demo.demo)
+app.command("up")(stack.up)
+app.command("status")(stack.status)
+app.command("logs")(stack.logs)
+app.command("down")(stack.down)
+app.add_typer(data.app, name="data")
+app.add_typer(features.app, name="features")
+app.command("train")(models.train)
+app.command("evaluate-served")(models.evaluate_served)
+app.add_typer(models.releases, name="releases")
+app.command("recommend")(recommend.recommend)
+app.command("send")(recommend.send)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tastemaker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except TastemakerError as error:
+        fail(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        fail("stopped")
+        sys.exit(130)
