@@ -1,0 +1,32 @@
+"""``python -m benchmarks [NAME]``: list the benchmarks, or run one; exits 1 when a goal falls short, 2 for an unknown name."""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+from benchmarks import demo, ndcg
+from benchmarks.goal import Goal
+
+BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {"demo": demo.run, "ndcg": ndcg.run}
+
+
+def main() -> int:
+    """Run what the command line names."""
+    console = Console()
+    if len(sys.argv) < 2:
+        for name, run in BENCHMARKS.items():
+            console.print(f"  make bench NAME={name}\t{(run.__doc__ or '').splitlines()[0]}", highlight=False)
+        return 0
+    name = sys.argv[1]
+    if name not in BENCHMARKS:
+        console.print(f"no benchmark is called {name!r}; one of: {', '.join(BENCHMARKS)}")
+        return 2
+    goals = BENCHMARKS[name]()
+    for goal in goals:
+        console.print(str(goal), highlight=False)
+    return 0 if all(goal.holds for goal in goals) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

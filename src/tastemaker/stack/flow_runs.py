@@ -1,0 +1,121 @@
+"""Start a flow run on the stack's Prefect server and follow it, over Prefect's REST API.
+
+Plain HTTP instead of Prefect's client, because importing Prefect takes seconds and the command line must answer at once.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tastemaker.errors import StackError
+
+__all__ = ["FlowRun", "FlowRuns"]
+
+_FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """One run as it stands.
+
+    Attributes:
+        id: its id.
+        name: the name in the UI.
+        state_type: SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, CRASHED, CANCELLED, ...
+        state_name: the state's own name, such as ``Blocked`` for a completed run whose gate said no.
+        message: the state's message, if any.
+        tasks: state name by task name, in the order in which they started.
+        url: its page in the UI.
+    """
+
+    id: str
+    name: str
+    state_type: str
+    state_name: str
+    message: str
+    tasks: dict[str, str]
+    url: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.state_type in _FINAL
+
+
+class FlowRuns:
+    """Runs of the deployments on one Prefect server.
+
+    Args:
+        prefect_url: base address of the server.
+    """
+
+    def __init__(self, prefect_url: str) -> None:
+        self._url = prefect_url
+        self._client = httpx.Client(base_url=f"{prefect_url}/api", timeout=30)
+
+    def _call(self, method: str, path: str, **body: Any) -> Any:
+        try:
+            response = self._client.request(method, path, json=body or None)
+        except httpx.HTTPError as error:
+            raise StackError(
+                f"Prefect at {self._url} does not answer ({error}); start the stack with: tastemaker up"
+            ) from error
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise StackError(f"Prefect knows no {path}; deploy the flows with: python -m flows.deploy")
+        response.raise_for_status()
+        return response.json()
+
+    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """Start a run.
+
+        Args:
+            deployment: ``flow/deployment``.
+            parameters: the flow's parameters, JSON-able.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            StackError: the server does not answer or has no such deployment.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}")
+        run: dict[str, str] = self._call(
+            "POST", f"/deployments/{found['id']}/create_flow_run", parameters=parameters, state={"type": "SCHEDULED"}
+        )
+        return run["id"]
+
+    def read(self, run_id: str) -> FlowRun:
+        """A run as it stands now."""
+        run = self._call("GET", f"/flow_runs/{run_id}")
+        tasks = self._call(
+            "POST", "/task_runs/filter", flow_runs={"id": {"any_": [run_id]}}, sort="EXPECTED_START_TIME_ASC", limit=200
+        )
+        state = run.get("state") or {}
+        return FlowRun(
+            id=run_id,
+            name=run["name"],
+            state_type=run["state_type"],
+            state_name=run["state_name"],
+            message=state.get("message") or "",
+            tasks={task["name"]: task["state_name"] for task in tasks},
+            url=f"{self._url}/runs/flow-run/{run_id}",
+        )
+
+    def artifacts(self, run_id: str) -> list[dict[str, Any]]:
+        """The artifacts of a run: key, type and data."""
+        found: list[dict[str, Any]] = self._call(
+            "POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}}, limit=100
+        )
+        return found
+
+    def follow(self, run_id: str, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> Iterator[FlowRun]:
+        """Yield the run again and again until it has ended; the last one is final."""
+        while True:
+            run = self.read(run_id)
+            yield run
+            if run.is_final:
+                return
+            sleep(interval)
