@@ -1,0 +1,1 @@
+"""Data sets as events and items: one module per source, all of them answering with a ``Dataset``."""
