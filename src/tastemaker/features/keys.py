@@ -1,0 +1,43 @@
+"""Keys of online rows: the entity ids of a view, joined into one text whose order follows the first id."""
+
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["join_key", "prefix_range", "split_key"]
+
+_SEPARATOR: Final = "\x1f"
+_ESCAPE: Final = "\x1b"
+
+
+def _escape(part: str) -> str:
+    if _SEPARATOR in part or _ESCAPE in part:
+        return part.replace(_ESCAPE, _ESCAPE + "0").replace(_SEPARATOR, _ESCAPE + "1")
+    return part
+
+
+def _unescape(part: str) -> str:
+    if _ESCAPE in part:
+        return part.replace(_ESCAPE + "1", _SEPARATOR).replace(_ESCAPE + "0", _ESCAPE)
+    return part
+
+
+def join_key(key: str | Sequence[str]) -> str:
+    r"""The key of one id or of several; different ids never give the same key.
+
+    >>> join_key("u1"), join_key(("u1", "i1"))
+    ('u1', 'u1\x1fi1')
+    """
+    if isinstance(key, str):
+        return _escape(key)
+    return _SEPARATOR.join(_escape(part) for part in key)
+
+
+def split_key(key: str) -> tuple[str, ...]:
+    """The ids of a key."""
+    return tuple(_unescape(part) for part in key.split(_SEPARATOR))
+
+
+def prefix_range(first: str) -> tuple[str, str]:
+    """The half-open range of the keys with several ids of which the first is ``first``."""
+    start = _escape(first) + _SEPARATOR
+    return start, start[:-1] + chr(ord(_SEPARATOR) + 1)

@@ -1,0 +1,39 @@
+"""The online store as it would have been at a moment of the past."""
+
+import sqlite3
+from typing import Self
+from uuid import uuid4
+
+from tastemaker.features import database
+from tastemaker.features.bootstrap import build_state
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.reader import FeatureReader
+from tastemaker.lake.tables import Lake
+
+__all__ = ["SnapshotReader"]
+
+
+class SnapshotReader(FeatureReader):
+    """A :class:`FeatureReader` over a state in memory, built from the lake as of a moment."""
+
+    _keeper: sqlite3.Connection
+
+    @classmethod
+    def as_of(cls, lake: Lake, plan: FeaturePlan, at_us: int) -> Self:
+        """What the online store would have answered at ``at_us`` (microseconds), had nothing been late.
+
+        Read it at that moment, or later to see windows decay.
+        """
+        location = database.memory_location(f"snapshot-{uuid4().hex}")
+        keeper = database.connect_writer(location)  # the store lives as long as this connection
+        with database.transaction(keeper):
+            build_state(keeper, plan, lake, database.next_rev(keeper), until_us=at_us)
+            keeper.execute("INSERT OR REPLACE INTO meta VALUES ('state_hash', ?)", (plan.state_hash,))
+        reader = cls(location, plan)
+        reader._keeper = keeper
+        return reader
+
+    def close(self) -> None:
+        """Drop the state."""
+        super().close()
+        self._keeper.close()
