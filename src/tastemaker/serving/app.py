@@ -1,0 +1,83 @@
+"""The recommender as an ASGI application: the JSON API, the Open Inference Protocol, the pages, and one data plane."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
+
+from tastemaker.serving import json_api, pages
+from tastemaker.serving.data_plane import AnyRecommender, DataPlane
+from tastemaker.serving.http import Handler, measured
+from tastemaker.serving.metrics import ServingMetrics
+from tastemaker.serving.oip import v1, v2
+from tastemaker.serving.problems import ApiProblem
+from tastemaker.serving.served_log import ServedListLog
+from tastemaker.settings import Settings
+
+__all__ = ["create_app", "open_served_log"]
+
+
+def create_app(
+    open_recommender: Callable[[Settings], AnyRecommender],
+    settings: Callable[[], Settings] = Settings.from_env,
+    open_log: Callable[[Settings, ServingMetrics], ServedListLog] | None = None,
+) -> Starlette:
+    """Build the application. Nothing is read or loaded before :meth:`DataPlane.start`.
+
+    The application's lifespan starts and stops ``app.state.plane``; a host that does not run lifespans calls
+    ``plane.start()`` and ``plane.stop()`` itself, and calling them twice does no harm.
+
+    Args:
+        open_recommender: loads the release; runs in the background thread.
+        settings: the platform's settings, read when the release is loaded.
+        open_log: makes the served-list log; by default it writes to the settings' broker.
+    """
+    metrics = ServingMetrics()
+    plane = DataPlane(
+        open_recommender=lambda: open_recommender(settings()),
+        open_log=lambda: (open_log or open_served_log)(settings(), metrics),
+        metrics=metrics,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        plane.start()
+        yield
+        await asyncio.to_thread(plane.stop)
+
+    routes = [*json_api.routes(plane), *v1.routes(plane), *v2.routes(plane), *pages.routes(plane)]
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    fallback = Route("/{path:path}", measured("unknown", _unknown(routes), metrics), methods=methods)
+    app = Starlette(routes=[*routes, fallback], lifespan=lifespan)
+    app.state.plane = plane
+    return app
+
+
+def open_served_log(settings: Settings, metrics: ServingMetrics) -> ServedListLog:
+    """The served-list log of a process that can reach a broker, now or later."""
+    from tastemaker.broker.kafka import KafkaProducer
+
+    return ServedListLog(
+        lambda: KafkaProducer(settings), rate=settings.serve_log_rate, on_dropped=metrics.log_dropped.inc
+    )
+
+
+def _unknown(routes: list[BaseRoute]) -> Handler:
+    """Answer what no route takes: 405 where only the method is wrong, else 404."""
+
+    async def unknown(request: Request) -> Response:
+        allowed: set[str] = set()
+        for route in routes:
+            match, _ = route.matches(request.scope)
+            if match is Match.PARTIAL and isinstance(route, Route):
+                allowed |= route.methods or set()
+        if allowed:
+            names = ", ".join(sorted(allowed))
+            raise ApiProblem(405, "method", f"{request.method} is not answered at {request.url.path}", f"use {names}")
+        raise ApiProblem(404, "path", f"nothing answers at {request.url.path}", "see GET /docs for what does")
+
+    return unknown

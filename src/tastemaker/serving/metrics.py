@@ -1,0 +1,54 @@
+"""What the recommender tells Prometheus. Labels have few values: routes are named, never raw paths."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["ServingMetrics"]
+
+# A list takes single milliseconds; the tail of interest ends at the traffic timeout of 5 s.
+_LATENCY_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class ServingMetrics:
+    """The series of one data plane, in a registry of its own so that several can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "tastemaker_request_seconds",
+            "Time from the request's arrival to its answer, by endpoint.",
+            ["endpoint"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.errors = Counter(
+            "tastemaker_request_errors",
+            "Answers with a 4xx or 5xx status.",
+            ["endpoint", "code"],
+            registry=self.registry,
+        )
+        self.lists = Counter(
+            "tastemaker_lists",
+            "Lists served, by surface and by the tier that answered.",
+            ["surface", "tier"],
+            registry=self.registry,
+        )
+        self.empty_lists = Counter("tastemaker_empty_lists", "Lists served without an item.", registry=self.registry)
+        self.waiting = Gauge("tastemaker_lists_in_flight", "Lists being made or waiting.", registry=self.registry)
+        self.refresh_failures = Counter(
+            "tastemaker_refresh_failures", "Failed looks for new and changed items.", registry=self.registry
+        )
+        self.log_dropped = Counter(
+            "tastemaker_served_log_dropped",
+            "Served lists that were not logged for want of a broker.",
+            registry=self.registry,
+        )
+        self.log_waiting = Gauge(
+            "tastemaker_served_log_waiting", "Served lists that wait for the broker.", registry=self.registry
+        )
+        self.release = Gauge(
+            "tastemaker_release", "1 for the release that serves.", ["release"], registry=self.registry
+        )
+
+    def render(self) -> tuple[bytes, str]:
+        """The exposition text and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

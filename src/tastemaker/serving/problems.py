@@ -1,0 +1,107 @@
+"""What a caller is told when a request cannot be answered: the field, the problem and the remedy."""
+
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from tastemaker.errors import ContractError
+from tastemaker.serving.contract import Surface
+
+__all__ = ["NO_RELEASE_RETRY_S", "ApiProblem", "convert_query", "decode_json"]
+
+T = TypeVar("T")
+
+# How soon a caller may try again while the server loads its release.
+NO_RELEASE_RETRY_S = 2
+
+_SURFACES = ", ".join(get_args(Surface) or (Surface,))
+_REMEDIES = {
+    "surface": f"use one of: {_SURFACES}",
+    "k": "ask for 1 to 100 items",
+    "user": "send the shopper's id as text of 1 to 256 characters, or leave the field out",
+    "session": "send the visit's id as text of 1 to 256 characters, or leave the field out",
+    "exclude": "send at most 1000 ids of items in the catalogue",
+}
+_GENERAL_REMEDY = "see /docs for the fields of a request and their types"
+
+
+class ApiProblem(Exception):
+    """An answer with a 4xx or 5xx status.
+
+    Attributes:
+        status: the HTTP status.
+        field: what it is about: a path into the body, a query parameter, a header; ``""`` for the whole request.
+        problem: what is wrong.
+        remedy: what to do about it.
+        retry_after_s: seconds after which the same request may succeed, if waiting helps.
+    """
+
+    def __init__(self, status: int, field: str, problem: str, remedy: str, retry_after_s: int | None = None) -> None:
+        self.status = status
+        self.field = field
+        self.problem = problem
+        self.remedy = remedy
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{field}: {problem}" if field else problem)
+
+    @classmethod
+    def of_contract(cls, error: ContractError, status: int = 422) -> "ApiProblem":
+        """The problem that a broken contract is, with the remedy for its field."""
+        return cls(status, error.field, error.problem, _remedy(error.field))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that go with it."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
+
+def _remedy(field: str) -> str:
+    name = field.rsplit(".", 1)[-1].split("[", 1)[0]
+    return _REMEDIES.get(name, _GENERAL_REMEDY)
+
+
+def _invalid(error: msgspec.ValidationError, status: int) -> ApiProblem:
+    """Read the field out of msgspec's message: ``Invalid enum value 'x' - at `$.instances[1].surface` ``."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    for opening, problem in (
+        ("Object contains unknown field `", "is not a field of this request"),
+        ("Object missing required field `", "is required"),
+    ):
+        if message.startswith(opening):
+            name = message.split("`")[1]
+            return ApiProblem(status, f"{field}.{name}" if field else name, problem, _remedy(name))
+    if message.startswith("Invalid enum value") and field.rsplit(".", 1)[-1] == "surface":
+        message = f"unknown surface {message.removeprefix('Invalid enum value ')}"
+    return ApiProblem(status, field, message, _remedy(field))
+
+
+def decode_json(raw: bytes, kind: type[T], invalid_status: int = 422) -> T:
+    """Decode a request body.
+
+    Args:
+        raw: the JSON.
+        kind: the struct that it must be.
+        invalid_status: the status for well-formed JSON that breaks the contract.
+
+    Raises:
+        ApiProblem: 400 for malformed JSON, ``invalid_status`` naming the field for anything else.
+    """
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, invalid_status) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiProblem(400, "", f"the body is not valid JSON: {error}", "send one JSON object in UTF-8") from error
+
+
+def convert_query(values: dict[str, Any], kind: type[T]) -> T:
+    """Build a struct from the text of query parameters (``k=5`` becomes a number).
+
+    Raises:
+        ApiProblem: 422, naming the parameter.
+    """
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, 422) from error
