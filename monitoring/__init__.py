@@ -1,0 +1,1 @@
+"""Evidently reports and gate policies: thin adapters over the package."""

@@ -1,0 +1,1 @@
+"""Offline evaluation: metrics, splits, baselines, intervals, comparison, drift."""

@@ -1,0 +1,160 @@
+"""Ranking metrics, exact and vectorised, one value per user so that intervals can be computed.
+
+All work on padded index arrays: ``ranked`` is ``int[users, k]`` with ``-1`` where a list is shorter than
+``k``, ``relevant`` is ``int[users, m]`` with ``-1`` as padding. Relevance is binary. Users without a relevant
+item have no defined recall or NDCG: they get NaN, never a silent zero.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.errors import DataError
+
+__all__ = [
+    "METRICS",
+    "PADDING",
+    "coverage",
+    "hit_rate",
+    "hits",
+    "ndcg",
+    "per_user",
+    "precision",
+    "recall",
+    "reciprocal_rank",
+]
+
+PADDING = -1
+METRICS = ("precision", "recall", "ndcg", "mrr", "hit_rate")
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+def hits(ranked: Ints, relevant: Ints) -> Bools:
+    """Which ranked items are relevant.
+
+    Args:
+        ranked: ``[users, k]``, best first.
+        relevant: ``[users, m]``, in any order.
+
+    Returns:
+        ``bool[users, k]``; padding is never a hit.
+
+    Raises:
+        DataError: the two have different numbers of users, or a list names an item twice, which would count
+            one relevant item more than once.
+
+    >>> hits(np.array([[4, 7, -1]]), np.array([[7, 9]])).tolist()
+    [[False, True, False]]
+    """
+    ranked, relevant = np.asarray(ranked, dtype=np.int64), np.asarray(relevant, dtype=np.int64)
+    if ranked.ndim != 2 or relevant.ndim != 2 or len(ranked) != len(relevant):
+        raise DataError(
+            f"ranked {ranked.shape} and relevant {relevant.shape} must be [users, k] and [users, m] of the same users"
+        )
+    ordered = np.sort(ranked, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any(axis=1)
+    if twice.any():
+        raise DataError(
+            f"the list of user row {int(np.argmax(twice))} names an item twice; a ranking has each item once"
+        )
+    if not ranked.size or not relevant.size:
+        return np.zeros(ranked.shape, dtype=np.bool_)
+    # One integer per (user, item), so that a single sorted membership test serves all users.
+    stride = max(int(ranked.max()), int(relevant.max())) + 1
+    if stride <= 0:
+        return np.zeros(ranked.shape, dtype=np.bool_)
+    rows = np.arange(len(ranked), dtype=np.int64)[:, None] * stride
+    wanted = (rows + relevant)[relevant >= 0]
+    found = np.isin(rows + ranked, wanted)
+    return np.asarray(found & (ranked >= 0))
+
+
+def precision(hit: Bools) -> Floats:
+    """Share of the ``k`` places that hold a relevant item; a short list counts its empty places.
+
+    Args:
+        hit: ``bool[users, k]`` of :func:`hits`.
+
+    >>> precision(np.array([[True, False, True, False]])).tolist()
+    [0.5]
+    """
+    return np.asarray(hit.mean(axis=1), dtype=np.float64) if hit.shape[1] else np.zeros(len(hit))
+
+
+def recall(hit: Bools, n_relevant: Ints) -> Floats:
+    """Share of a user's relevant items that the list holds; NaN without relevant items.
+
+    >>> recall(np.array([[True, False]]), np.array([4])).tolist()
+    [0.25]
+    """
+    return _divide(hit.sum(axis=1, dtype=np.float64), np.asarray(n_relevant, dtype=np.float64))
+
+
+def ndcg(hit: Bools, n_relevant: Ints) -> Floats:
+    """Normalised discounted cumulative gain with binary gains and discount ``1 / log2(rank + 1)``.
+
+    The ideal list holds ``min(k, relevant)`` relevant items, so 1 can be reached by every user
+    (Järvelin and Kekäläinen, 2002). NaN without relevant items.
+
+    Args:
+        hit: ``bool[users, k]``.
+        n_relevant: ``[users]``, all relevant items of each user, found or not.
+    """
+    k = hit.shape[1]
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(n_relevant, k)]
+    return _divide(hit @ discount, ideal)
+
+
+def reciprocal_rank(hit: Bools) -> Floats:
+    """One over the rank of the first hit, 0 without one; its mean is MRR.
+
+    >>> reciprocal_rank(np.array([[False, True, True], [False, False, False]])).tolist()
+    [0.5, 0.0]
+    """
+    if not hit.shape[1]:
+        return np.zeros(len(hit))
+    return np.asarray(np.where(hit.any(axis=1), 1.0 / (hit.argmax(axis=1) + 1.0), 0.0), dtype=np.float64)
+
+
+def hit_rate(hit: Bools) -> Floats:
+    """1 for a user whose list holds any relevant item, else 0."""
+    return np.asarray(hit.any(axis=1), dtype=np.float64)
+
+
+def coverage(ranked: Ints, n_items: int) -> float:
+    """Share of the catalogue's items that appear in at least one list.
+
+    Args:
+        ranked: ``[users, k]`` of indices below ``n_items``; other values (padding, unknown items) do not count.
+        n_items: size of the catalogue.
+
+    Raises:
+        DataError: the catalogue is empty.
+
+    >>> coverage(np.array([[0, 1], [1, -1]]), 4)
+    0.5
+    """
+    if n_items < 1:
+        raise DataError("coverage needs a catalogue of at least one item")
+    known = ranked[(ranked >= 0) & (ranked < n_items)]
+    return len(np.unique(known)) / n_items
+
+
+def per_user(ranked: Ints, relevant: Ints) -> dict[str, Floats]:
+    """Every metric of :data:`METRICS` for every user, ``[users]`` each; the cut-off is ``ranked.shape[1]``."""
+    hit = hits(ranked, relevant)
+    n_relevant = (np.asarray(relevant) >= 0).sum(axis=1)
+    return {
+        "precision": precision(hit),
+        "recall": recall(hit, n_relevant),
+        "ndcg": ndcg(hit, n_relevant),
+        "mrr": reciprocal_rank(hit),
+        "hit_rate": hit_rate(hit),
+    }
+
+
+def _divide(above: Floats, below: Floats) -> Floats:
+    return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0), dtype=np.float64)

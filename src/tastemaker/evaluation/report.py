@@ -1,0 +1,107 @@
+"""The evaluation report: what a gate judges, what people read, what a release keeps."""
+
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from tastemaker.errors import DataError
+from tastemaker.evaluation.intervals import Estimate
+from tastemaker.evaluation.metrics import METRICS
+
+__all__ = ["EvaluationReport"]
+
+
+class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Metrics of several models on the same users.
+
+    Attributes:
+        k: the cut-off.
+        users: number of test users.
+        items: size of the catalogue.
+        seed: of the bootstrap.
+        level: of the two-sided intervals.
+        resamples: of the bootstrap.
+        reference: the model that is judged.
+        champion: the model in production, if it took part.
+        baselines: the other models.
+        models: estimates by model and metric.
+        differences: ``reference - model``, paired by user, by model and metric.
+        coverage: share of the catalogue that a model's lists use, by model.
+        period: the test window in words, such as ``2011-11-12 to 2011-12-10``; empty when unknown.
+    """
+
+    k: int
+    users: int
+    items: int
+    seed: int
+    level: float
+    resamples: int
+    reference: str
+    champion: str | None = None
+    baselines: tuple[str, ...] = ()
+    models: dict[str, dict[str, Estimate]] = {}
+    differences: dict[str, dict[str, Estimate]] = {}
+    coverage: dict[str, float] = {}
+    period: str = ""
+
+    def best_baseline(self, metric: str = "ndcg") -> str | None:
+        """The baseline with the highest value of a metric; None without baselines or users."""
+        scored = [name for name in self.baselines if name in self.models]
+        return max(scored, key=lambda name: self.models[name][metric].value, default=None)
+
+    def to_json(self) -> bytes:
+        """The report as indented JSON; equal reports give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "EvaluationReport":
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DataError: it is no evaluation report.
+        """
+        try:
+            return msgspec.json.decode(raw, type=cls)
+        except msgspec.MsgspecError as error:
+            raise DataError(f"not an evaluation report: {error}; evaluate the release again") from error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat row per model, best NDCG first, for a Prefect table artifact."""
+        return [
+            {
+                "model": name,
+                **{f"{metric}@{self.k}": _shown(self.models[name][metric]) for metric in METRICS},
+                "coverage": f"{self.coverage[name]:.1%}",
+                f"lift of {self.reference}, ndcg@{self.k}": (
+                    _shown(self.differences[name]["ndcg"], sign="+") if name in self.differences else "–"
+                ),
+            }
+            for name in self._best_first()
+        ]
+
+    def table(self) -> Table:
+        """The models for a terminal of 100 columns: the interval of NDCG, the other metrics as values."""
+        title = f"{self.users:,} users, {self.items:,} items, top {self.k}, {self.level:.0%} intervals"
+        table = Table(title=f"{title} · {self.period}" if self.period else title)
+        table.add_column("model", no_wrap=True)
+        for column in ("NDCG", "precision", "recall", "MRR", "hit rate", "coverage", f"lift of {self.reference}"):
+            table.add_column(column, justify="right")
+        for name in self._best_first():
+            found = self.models[name]
+            table.add_row(
+                name,
+                _shown(found["ndcg"]),
+                *(f"{found[metric].value:.3f}" for metric in ("precision", "recall", "mrr", "hit_rate")),
+                f"{self.coverage[name]:.1%}",
+                _shown(self.differences[name]["ndcg"], sign="+") if name in self.differences else "–",
+                style="bold" if name == self.reference else None,
+            )
+        return table
+
+    def _best_first(self) -> list[str]:
+        return sorted(self.models, key=lambda name: -self.models[name]["ndcg"].value)
+
+
+def _shown(estimate: Estimate, sign: str = "") -> str:
+    return f"{estimate.value:{sign}.3f} [{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"

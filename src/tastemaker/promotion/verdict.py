@@ -1,0 +1,149 @@
+"""The verdict: what a gate found, check by check, and what it decided. A result, never an exception."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from rich.table import Table
+
+from tastemaker.errors import DataError
+from tastemaker.promotion.hashing import hash_bytes
+
+__all__ = ["CheckResult", "Status", "Verdict"]
+
+Status = Literal["pass", "fail", "not_enough_data"]
+
+_STYLE = {"pass": "green", "fail": "red", "not_enough_data": "yellow"}
+_WORDS = {"pass": "pass", "fail": "FAIL", "not_enough_data": "not enough data"}
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check.
+
+    Attributes:
+        name: as in the policy.
+        status: its outcome.
+        summary: what was found, in words.
+        value: the figure that was judged, if there is one.
+        limit: what it was held against.
+        low: lower end of the value's interval, where it has one.
+        high: upper end.
+        remedy: what to do about it; empty for a pass.
+    """
+
+    name: str
+    status: Status
+    summary: str
+    value: float | None = None
+    limit: float | None = None
+    low: float | None = None
+    high: float | None = None
+    remedy: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision about one release.
+
+    Attributes:
+        release: what was judged.
+        decision: ``fail`` if any check failed, else ``not_enough_data`` if any could not tell, else ``pass``.
+        checks: all that the policy asks for, in its order.
+        policy: its name.
+        decided_by: who or what decided, such as ``gate`` or a person.
+        decided_at: when (UTC).
+        champion: the release that it was compared with; promotion is refused when another one has won since.
+        judged: SHA-256 of the policy and of everything that was looked at, by name.
+    """
+
+    release: str
+    decision: Status
+    checks: tuple[CheckResult, ...]
+    policy: str
+    decided_by: str
+    decided_at: datetime
+    champion: str | None
+    judged: dict[str, str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the release may be promoted."""
+        return self.decision == "pass"
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if check.status != "pass")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the verdict itself."""
+        return hash_bytes(self.to_json())
+
+    def to_json(self) -> bytes:
+        """The verdict as indented JSON; equal verdicts give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "Verdict":
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            DataError: it is no verdict.
+        """
+        try:
+            return msgspec.json.decode(raw, type=cls)
+        except msgspec.MsgspecError as error:
+            raise DataError(f"not a verdict: {error}; run the gate again") from error
+
+    def markdown(self) -> str:
+        """For a Prefect artifact or a pull request."""
+        lines = [
+            f"## Gate: {_WORDS[self.decision]}",
+            "",
+            f"Release `{self.release}`, policy `{self.policy}`, by {self.decided_by} at"
+            f" {self.decided_at:%Y-%m-%d %H:%M:%S} UTC, compared with"
+            f" {f'champion `{self.champion}`' if self.champion else 'no champion'}.",
+            "",
+            "| check | outcome | value | limit | found |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {check.name} | {_WORDS[check.status]} | {_value(check)} | {_number(check.limit)} |"
+                f" {_cell(check.summary)} |"
+                for check in self.checks
+            ),
+        ]
+        if self.failures:
+            lines += ["", "### What to do", "", *(f"- **{check.name}**: {check.remedy}" for check in self.failures)]
+        lines += ["", "Judged: " + ", ".join(f"{name} `{value[:12]}`" for name, value in sorted(self.judged.items()))]
+        return "\n".join(lines) + "\n"
+
+    def table(self) -> Table:
+        """For a terminal."""
+        style = _STYLE[self.decision]
+        table = Table(title=f"Gate [{style}]{_WORDS[self.decision]}[/] · release {self.release} · policy {self.policy}")
+        for column in ("check", "outcome", "value", "limit", "found"):
+            table.add_column(column, justify="right" if column in {"value", "limit"} else "left")
+        for check in self.checks:
+            found = check.summary if check.status == "pass" else f"{check.summary}\n→ {check.remedy}"
+            table.add_row(
+                check.name,
+                f"[{_STYLE[check.status]}]{_WORDS[check.status]}[/]",
+                _value(check),
+                _number(check.limit),
+                found.replace("[", r"\["),
+            )
+        return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _value(check: CheckResult) -> str:
+    if check.low is None or check.high is None:
+        return _number(check.value)
+    return f"{_number(check.value)} [{_number(check.low)}, {_number(check.high)}]"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
