@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,7 +19,7 @@ from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.served_log import ServedListLog
 from tastemaker.settings import Settings
 
-__all__ = ["create_app", "open_served_log"]
+__all__ = ["create_app", "open_recommender", "open_served_log"]
 
 
 def create_app(
@@ -55,6 +56,25 @@ def create_app(
     app = Starlette(routes=[*routes, fallback], lifespan=lifespan)
     app.state.plane = plane
     return app
+
+
+def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
+    """Load a release and connect it to the online store.
+
+    Args:
+        settings: where the online store and the feature plan are.
+        release_dir: the release's files.
+
+    Raises:
+        DataError: there is no plan or no online store yet, or they do not fit together.
+        ServingError: the release does not load.
+    """
+    from tastemaker.features.plan import FeaturePlan
+    from tastemaker.features.reader import FeatureReader
+    from tastemaker.serving.recommender import Recommender
+
+    reader = FeatureReader(settings.online_path, FeaturePlan.load(settings.plan_path))
+    return Recommender(release_dir, reader, settings.clock)
 
 
 def open_served_log(settings: Settings, metrics: ServingMetrics) -> ServedListLog:

@@ -1,0 +1,178 @@
+"""What BentoML builds and loads: the Bento has what it needs, and needs nothing that it does not have."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tastemaker.names import RELEASE_MODEL
+
+ROOT = Path(__file__).parents[2]
+BENTOFILE = ROOT / "bentos" / "recommender" / "bentofile.yaml"
+TRAINING_ONLY = (
+    "deltalake",
+    "duckdb",
+    "evidently",
+    "feast",
+    "pandas",
+    "prefect",
+    "pyarrow",
+    "tensorflow_recommenders",
+)
+
+
+@pytest.fixture(scope="module")
+def packages() -> dict[str, str]:
+    """Version by name of what the Bento's image installs."""
+    entries = yaml.safe_load(BENTOFILE.read_text())["python"]["packages"]
+    return dict(entry.split("==") for entry in entries)
+
+
+def test_bento_installs_the_locked_versions(packages):
+    locked = re.findall(r"^([a-z0-9.-]+)==(\S+) ;(.*)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    for name, version in packages.items():
+        versions = {found for other, found, _ in locked if other == name}
+        assert version in versions, f"{name}=={version} in {BENTOFILE.name}, {versions} in requirements.lock"
+
+
+def test_bento_installs_the_serve_extra(packages):
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["serve"]
+    assert {re.split(r"[=<>]", entry)[0] for entry in extra} <= set(packages)
+
+
+def test_bento_installs_nothing_of_training_and_flows(packages):
+    assert not {name.replace("-", "_") for name in packages} & set(TRAINING_ONLY)
+
+
+def run(code: str, *options: str, **environ: str) -> str:
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environ
+    done = subprocess.run(
+        [sys.executable, *options, "-c", code],
+        env=environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_service_imports_no_heavy_library():
+    code = f"""
+import sys
+from bentos.recommender.service import Recommender
+from tastemaker.serving.app import open_recommender, open_served_log
+print([name for name in ("tensorflow", "kafka", *{TRAINING_ONLY!r}) if name in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[Path, str]:
+    """A BentoML home with a Bento, and the Bento's tag. Two releases exist; the Bento is built with the newer."""
+    home = tmp_path_factory.mktemp("bentoml")
+    code = f"""
+import bentoml
+for release in ("r1", "r2"):
+    with bentoml.models.create("{RELEASE_MODEL}:" + release) as model:
+        with open(model.path_of("marker"), "w") as file:
+            file.write(release)
+"""
+    environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
+    run(code, **environ)
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "-f", str(BENTOFILE), "-o", "tag", str(ROOT)],
+        env=os.environ | environ,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return home, done.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
+
+
+def test_bento_has_the_code_that_serves_and_no_other(built):
+    home, tag = built
+    source = home / "bentos" / tag.replace(":", "/") / "src"
+    files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert {"tastemaker/serving/app.py", "tastemaker/serving/html/docs.html", "bentos/recommender/service.py"} <= files
+    packages = {path.split("/")[1] for path in files if path.startswith("tastemaker/") and path.count("/") > 1}
+    assert packages == {"broker", "events", "features", "retrieval", "serving", "training"}
+    others = {path for path in files if not path.startswith(("tastemaker/", "bentos/recommender/"))}
+    assert others == {"bentofile.yaml"}
+
+
+def test_bento_carries_the_newest_release(built):
+    home, tag = built
+    info = yaml.safe_load((home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
+    assert [model["tag"] for model in info["models"]] == [f"{RELEASE_MODEL}:r2"]
+
+
+def test_bento_asks_no_index(built):
+    home, tag = built
+    environment = home / "bentos" / tag.replace(":", "/") / "env" / "python"
+    assert not (environment / "requirements.lock.txt").exists()
+    assert "http" not in (environment / "requirements.txt").read_text()
+
+
+LOAD = """
+import importlib.util, sys
+sys.path.append({libraries!r})  # with -S no .pth file is read, so the editable install is not there
+assert importlib.util.find_spec("tastemaker") is None, "the package is installed: this would prove nothing"
+import bentoml
+service = bentoml.load({tag!r})
+import tastemaker
+from bentos.recommender import service as module
+print(tastemaker.__file__)
+print(module._release_dir())
+"""
+
+
+def load_without_installation(built, tmp_path, **environ: str) -> list[str]:
+    home, tag = built
+    code = LOAD.format(libraries=sysconfig.get_paths()["purelib"], tag=tag)
+    # Away from the repository: neither its src/ nor its bentos/ may be found by accident.
+    environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": os.environ["PATH"], **environ}
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", "-c", code],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()
+
+
+def test_bento_loads_where_the_package_is_not_installed(built, tmp_path):
+    home, tag = built
+    imported, _ = load_without_installation(built, tmp_path)
+    assert Path(imported).is_relative_to(home / "bentos" / tag.replace(":", "/"))
+
+
+def test_bento_serves_the_release_it_was_built_with(built, tmp_path):
+    home, _ = built
+    run(
+        f"import bentoml\nwith bentoml.models.create('{RELEASE_MODEL}:r3'): pass",
+        BENTOML_HOME=str(home),
+        BENTOML_DO_NOT_TRACK="True",
+    )
+    _, release = load_without_installation(built, tmp_path)
+    assert (Path(release) / "marker").read_text() == "r2"
+
+
+def test_release_of_the_environment_replaces_the_bentos(built, tmp_path):
+    _, release = load_without_installation(built, tmp_path, TASTEMAKER_RELEASE_DIR="/mnt/models")
+    assert release == "/mnt/models"
