@@ -4,7 +4,7 @@ JSON on the wire, decoded with msgspec. Unknown fields are kept in :attr:`Event.
 ``schema_version`` is refused, because its meaning cannot be guessed.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
@@ -15,10 +15,13 @@ __all__ = [
     "EVENT_TYPES",
     "FUTURE_TOLERANCE",
     "SCHEMA_VERSION",
+    "TYPES_WITHOUT_ITEM",
     "Context",
     "Event",
     "EventType",
     "check_event",
+    "check_time",
+    "contract_error",
     "decode_event",
     "encode_event",
     "event_from_dict",
@@ -49,7 +52,9 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
-_WITHOUT_ITEM: Final = frozenset({"search", "preference"})
+TYPES_WITHOUT_ITEM: Final = frozenset({"search", "preference"})
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)  # later ones do not survive a change of timezone
 
 
 class Context(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -112,7 +117,7 @@ def decode_event(raw: bytes) -> Event:
         event = _decoder.decode(raw)
     except msgspec.ValidationError:
         return event_from_dict(_decode_object(raw))  # finds out whether only unknown fields stood in the way
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError("", f"not valid JSON: {error}") from error
     check_event(event)
     return event
@@ -121,7 +126,7 @@ def decode_event(raw: bytes) -> Event:
 def _decode_object(raw: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError("", f"not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise ContractError("", f"an event is a JSON object, not {type(value).__name__}")
@@ -153,12 +158,12 @@ def event_from_dict(value: dict[str, Any]) -> Event:
     try:
         event = msgspec.convert(known, Event)
     except msgspec.ValidationError as error:
-        raise _named(error) from error
+        raise contract_error(error) from error
     check_event(event)
     return event
 
 
-def _named(error: msgspec.ValidationError) -> ContractError:
+def contract_error(error: msgspec.ValidationError) -> ContractError:
     """Turn ``Expected `str`, got `int` - at `$.user_id` `` into a ContractError that names the field."""
     message, _, path = str(error).partition(" - at `$")
     field = path.rstrip("`").lstrip(".")
@@ -184,13 +189,26 @@ def check_event(event: Event, now: datetime | None = None) -> None:
         )
     if event.user_id is None and event.session_id is None:
         raise ContractError("user_id", "at least one of user_id and session_id is required")
-    if event.item_id is None and event.type not in _WITHOUT_ITEM:
+    if event.item_id is None and event.type not in TYPES_WITHOUT_ITEM:
         raise ContractError("item_id", f"is required for a {event.type}")
+    check_time("occurred_at", event.occurred_at)
     if now is not None and event.occurred_at > now + FUTURE_TOLERANCE:
         raise ContractError(
             "occurred_at",
             f"{event.occurred_at.isoformat()} is in the future: the platform's clock says {now.isoformat()};"
             " leave the field out to have the collector stamp it",
+        )
+
+
+def check_time(field: str, moment: datetime) -> None:
+    """Check that a time of a record is one that every store of the platform can hold.
+
+    Raises:
+        ContractError: it is before 1970 or after 9998.
+    """
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ContractError(
+            field, f"{moment.isoformat()} is not between {_EARLIEST.isoformat()} and {_LATEST.isoformat()}"
         )
 
 
@@ -205,5 +223,18 @@ def event_key(event: Event) -> bytes:
 
 
 def event_json_schema() -> dict[str, Any]:
-    """The JSON Schema of an event, as published by the collector."""
-    return msgspec.json.schema(Event)
+    """The JSON Schema of an event, as published by the collector.
+
+    Unknown fields are allowed, as on the wire; what types alone cannot say (a user or a session, the one version
+    that is spoken) is added.
+    """
+    schema = msgspec.json.schema(Event)
+    for definition in schema["$defs"].values():
+        definition.pop("additionalProperties", None)
+    event = schema["$defs"]["Event"]
+    known = {"type": "string"}  # absent and null are the same
+    event["anyOf"] = [{"required": [name], "properties": {name: known}} for name in ("user_id", "session_id")]
+    event["properties"]["schema_version"]["const"] = SCHEMA_VERSION
+    event["if"] = {"properties": {"type": {"enum": sorted(TYPES_WITHOUT_ITEM)}}}
+    event["else"] = {"required": ["item_id"], "properties": {"item_id": known}}
+    return schema

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tastemaker.errors import ContractError
+from tastemaker.events.contract import check_time, contract_error
 
 __all__ = ["Item", "decode_item", "encode_item", "item_from_dict"]
 
@@ -48,12 +49,13 @@ def decode_item(raw: bytes) -> Item:
         ContractError: the JSON is malformed or breaks the contract.
     """
     try:
-        return _decoder.decode(raw)
+        item = _decoder.decode(raw)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise ContractError(path.rstrip("`").lstrip("."), message) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise contract_error(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError("", f"not valid JSON: {error}") from error
+    check_time("created_at", item.created_at)
+    return item
 
 
 def encode_item(item: Item) -> bytes:

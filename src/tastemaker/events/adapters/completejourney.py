@@ -120,7 +120,7 @@ FROM lines WHERE dropped IS NULL GROUP BY product_id
 """
 
 _READABLE_ITEMS = f"""
-SELECT {names.ITEM_ID}, concat_ws(', ', type.readable, package_size) AS {names.TITLE},
+SELECT {names.ITEM_ID}, concat_ws(', ', coalesce(type.readable, category.readable), package_size) AS {names.TITLE},
     [level FOR level IN [department.readable, category.readable, type.readable] IF level IS NOT NULL]
         AS {names.CATEGORY},
     {names.PRICE}, 'Manufacturer ' || manufacturer_id AS {names.BRAND},
@@ -194,7 +194,7 @@ def _spell(text: str) -> str:
 
 
 def _report(connection: duckdb.DuckDBPyConnection, events: pa.Table, items: pa.Table) -> CleaningReport:
-    free = connection.execute("SELECT count(*) FROM lines WHERE dropped IS NULL AND sales_value = 0").fetchone() or (0,)
+    ((free,),) = connection.execute("SELECT count(*) FROM lines WHERE dropped IS NULL AND sales_value = 0").fetchall()
     return CleaningReport(
         source="The Complete Journey (simulated from real patterns)",
         kept=events.num_rows,
@@ -202,6 +202,6 @@ def _report(connection: duckdb.DuckDBPyConnection, events: pa.Table, items: pa.T
         items_kept=items.num_rows,
         notes=(
             "Simulated: no real household bought these baskets.",
-            f"{free[0]:,} purchases have the value 0 (paid by a coupon in full).",
+            f"{free:,} purchases have the value 0 (paid by a coupon in full).",
         ),
     )

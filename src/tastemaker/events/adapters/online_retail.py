@@ -159,10 +159,10 @@ def _items(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def _report(connection: duckdb.DuckDBPyConnection, path: Path, events: pa.Table, items: pa.Table) -> CleaningReport:
-    spellings, guests, returns = connection.execute(
+    ((spellings, guests, returns),) = connection.execute(
         """SELECT count(DISTINCT spelling) - count(DISTINCT code), count(*) FILTER (user_id IS NULL),
         count(*) FILTER (cancels OR quantity < 0) FROM lines WHERE dropped IS NULL"""
-    ).fetchone() or (0, 0, 0)
+    ).fetchall()
     fallback = sum(tuple(category) == FALLBACK for category in items[names.CATEGORY].to_pylist())
     return CleaningReport(
         source=path.name,

@@ -80,7 +80,7 @@ def read_source(connection: duckdb.DuckDBPyConnection, path: Path, table: str) -
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    return int((connection.execute(query).fetchone() or (0,))[0])
+    return int(connection.execute(query).fetchall()[0][0])  # fetchone would leave the connection busy
 
 
 def require_columns(path: Path, present: Mapping[str, str] | Iterable[str], needed: Iterable[str]) -> None:

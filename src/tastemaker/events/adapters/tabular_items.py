@@ -121,10 +121,10 @@ def _category(mapping: ItemMapping, types: dict[str, str]) -> str:
 
 
 def _notes(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    unlisted = connection.execute(
+    ((unlisted,),) = connection.execute(
         """SELECT count(DISTINCT item_id) FROM events
         WHERE item_id NOT IN (SELECT item_id FROM checked WHERE dropped IS NULL)"""
-    ).fetchone() or (0,)
-    if not unlisted[0]:
+    ).fetchall()
+    if not unlisted:
         return ()
-    return (f"{unlisted[0]:,} items have events but no row in the items file; they cannot be recommended.",)
+    return (f"{unlisted:,} items have events but no row in the items file; they cannot be recommended.",)
