@@ -174,31 +174,35 @@ class ReleaseRegistry:
             GateRejected: its verdict is no pass, was made against another champion, or its files changed since.
             DataError: there is no such release.
         """
-        found = self.get(release)
-        verdict = found.verdict
-        if not verdict.passed:
-            reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
-            raise GateRejected(f"release {release} may not go live, the gate says {verdict.decision}: {reasons}")
-        self._must_verify(release)
+        self.require_promotable(release)
         with locked(self._directory):
             champion = read_champion(self._directory)
             if champion is not None and (champion.release, champion.bento) == (release, bento):
                 return champion
-            if champion is not None and champion.release == release:
-                promoted = Champion(
-                    release=release, bento=bento, promoted_at=self._settings.clock.now(), previous=champion.previous
-                )
-                write_champion(self._directory, promoted)
-                return promoted
-            standing = champion.release if champion else None
-            if verdict.champion != standing:
-                raise GateRejected(
-                    f"release {release} was compared with {verdict.champion or 'no champion'}, and the champion is now"
-                    f" {standing or 'none'}; evaluate it against that one and run the gate again"
-                )
-            promoted = Champion(release=release, bento=bento, promoted_at=self._settings.clock.now(), previous=champion)
+            self._must_face(self.get(release).verdict, champion)
+            again = champion is not None and champion.release == release  # the same release in a new Bento
+            promoted = Champion(
+                release=release,
+                bento=bento,
+                promoted_at=self._settings.clock.now(),
+                previous=champion.previous if champion is not None and again else champion,
+            )
             write_champion(self._directory, promoted)
         return promoted
+
+    def require_promotable(self, release: str) -> None:
+        """Check, before a Bento is built, what :meth:`promote` will check.
+
+        Raises:
+            GateRejected: as :meth:`promote`.
+            DataError: there is no such release.
+        """
+        verdict = self.get(release).verdict
+        if not verdict.passed:
+            reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
+            raise GateRejected(f"release {release} may not go live, the gate says {verdict.decision}: {reasons}")
+        self._must_verify(release)
+        self._must_face(verdict, self.champion())
 
     def rollback(self) -> Champion:
         """Make the previous champion the champion again.
@@ -227,6 +231,15 @@ class ReleaseRegistry:
         if problems:
             raise GateRejected(
                 f"release {release} is not what was judged: {'; '.join(problems[:5])}; register it again"
+            )
+
+    @staticmethod
+    def _must_face(verdict: Verdict, champion: Champion | None) -> None:
+        standing = champion.release if champion else None
+        if standing not in {verdict.champion, verdict.release}:
+            raise GateRejected(
+                f"release {verdict.release} was compared with {verdict.champion or 'no champion'}, and the champion is"
+                f" now {standing or 'none'}; evaluate it against that one and run the gate again"
             )
 
     @staticmethod

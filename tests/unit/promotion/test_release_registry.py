@@ -188,8 +188,9 @@ def test_promotion_makes_the_champion_and_keeps_the_previous_one(registry, regis
 def test_a_blocked_release_is_registered_and_cannot_be_promoted(registry, register, changes, reason):
     register("r1", **changes)
     assert [release.verdict.passed for release in registry.list()] == [False]
-    with pytest.raises(GateRejected, match=reason):
-        registry.promote("r1", "recommender:r1")
+    for attempt in (lambda: registry.require_promotable("r1"), lambda: registry.promote("r1", "recommender:r1")):
+        with pytest.raises(GateRejected, match=reason):
+            attempt()
     assert registry.champion() is None
 
 
@@ -199,6 +200,9 @@ def test_a_verdict_against_an_older_champion_is_refused(registry, register):
     registry.promote("r1", "recommender:r1")
     with pytest.raises(GateRejected, match="compared with no champion, and the champion is now r1"):
         registry.promote("r2", "recommender:r2")
+    with pytest.raises(GateRejected, match="the champion is now r1"):
+        registry.require_promotable("r2")
+    registry.require_promotable("r1")
 
 
 def test_promoting_the_champion_again_changes_nothing_but_a_new_bento(registry, register):
