@@ -5,6 +5,7 @@ with a model that does nothing (1.4.39, one worker): 522 µs with the defaults, 
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -63,6 +64,8 @@ class Recommender:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Begin to load the release."""
+        # While a broker is away, its client writes ten lines a second; the served-list log says it once.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
         app.state.plane.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
