@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +28,9 @@ class Settings(BaseModel):
         kafka_bootstrap_servers: address of a broker that someone else runs; empty for the local node.
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
         serve_log_rate: share of answers written to the served-list log, 0 to 1.
+        max_body_bytes: size of a request's body that the collector takes.
+        unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
+            announced.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +47,8 @@ class Settings(BaseModel):
     prefect_port: int = Field(4200, ge=1, le=65535)
     clock_offset_us: int = 0
     serve_log_rate: float = Field(1.0, ge=0, le=1)
+    max_body_bytes: int = Field(1024 * 1024, ge=1024)
+    unknown_items: Literal["reject", "accept"] = "reject"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":

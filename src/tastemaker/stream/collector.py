@@ -1,0 +1,50 @@
+"""The collector as a process: ``python -m tastemaker.stream.collector`` serves it with the environment's settings."""
+
+import sys
+
+from tastemaker.errors import TastemakerError
+from tastemaker.settings import Settings
+from tastemaker.stream.logs import set_up_logging
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C, with the environment's settings."""
+    import uvicorn
+
+    from tastemaker.broker.background import BackgroundProducer
+    from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
+    from tastemaker.stream.app import create_app
+    from tastemaker.stream.catalogue import Catalogue
+    from tastemaker.stream.limits import Limits
+
+    set_up_logging()
+    try:
+        settings = Settings.from_env()
+    except TastemakerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    producer = BackgroundProducer(lambda: KafkaProducer(settings, max_block_s=2.0), capacity=20_000)
+    app = create_app(
+        producer,
+        Catalogue(lambda: KafkaConsumer(settings)),
+        clock=settings.clock,
+        limits=Limits(body_bytes=settings.max_body_bytes),
+        reject_unknown_items=settings.unknown_items == "reject",
+        on_close=producer.close,
+    )
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.collector_port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

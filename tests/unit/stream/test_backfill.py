@@ -1,0 +1,61 @@
+"""History into the lake, once."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from stream_cases import THEN, event, item
+
+from tastemaker import names
+from tastemaker.broker.protocol import Record
+from tastemaker.errors import DataError
+from tastemaker.events.adapters.dataset import CleaningReport, Dataset
+from tastemaker.events.contract import Event
+from tastemaker.lake.tables import Lake
+from tastemaker.stream.backfill import Backfilled, backfill
+from tastemaker.stream.decode import Decoded
+from tastemaker.stream.rows import event_rows, item_rows
+
+
+def dataset(*events: Event, item_ids: tuple[str, ...] = ("mug",)) -> Dataset:
+    nowhere = Record("", -1, -1, b"", None, 0)
+    rows = event_rows([Decoded(made, nowhere, 1_000_000) for made in events])
+    items = item_rows([Decoded(item(i), Record("", -1, -1, i.encode(), None, 0), 1_000_000) for i in item_ids])
+    return Dataset("shop", rows, items, CleaningReport("a test", kept=len(events)))
+
+
+def ids(lake: Lake, table: str, column: str) -> list[str]:
+    return sorted(lake.open(table).to_pyarrow_table()[column].to_pylist())
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def test_history_comes_in_once_however_often_it_is_brought(lake):
+    history = dataset(event("e1"), event("e2"))
+    assert backfill(lake, history) == Backfilled(events=2, items=1, known_events=0, known_items=0)
+    assert backfill(lake, history) == Backfilled(events=0, items=0, known_events=2, known_items=1)
+    assert ids(lake, names.TABLE_EVENTS, names.EVENT_ID) == ["e1", "e2"]
+
+
+def test_longer_history_adds_what_is_new(lake):
+    backfill(lake, dataset(event("e1")))
+    longer = dataset(event("e1"), event("e2", occurred_at=THEN + timedelta(days=1)), item_ids=("mug", "tea"))
+    assert backfill(lake, longer) == Backfilled(events=1, items=1, known_events=1, known_items=1)
+    assert ids(lake, names.TABLE_EVENTS, names.EVENT_ID) == ["e1", "e2"]
+    assert ids(lake, names.TABLE_ITEMS, names.ITEM_ID) == ["mug", "tea"]
+
+
+def test_event_that_came_live_before_is_not_added_again(lake):
+    lake.create()
+    live = event_rows([Decoded(event("e1"), Record(names.TOPIC_EVENTS, 0, 0, b"", None, 0), 1_000_000)])
+    lake.append(names.TABLE_EVENTS, live, {"worker:x:0": 0})
+    assert backfill(lake, dataset(event("e1"), event("e2"))).events == 1
+    assert ids(lake, names.TABLE_EVENTS, names.EVENT_ID) == ["e1", "e2"]
+
+
+def test_event_id_that_stands_twice_in_the_source_is_refused(lake):
+    with pytest.raises(DataError, match="more than once"):
+        backfill(lake, dataset(event("e1"), event("e1")))

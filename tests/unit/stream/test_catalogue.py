@@ -1,0 +1,87 @@
+"""The set of known items follows the topic, across tombstones and broken connections."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from stream_cases import broker, item
+
+from tastemaker import names
+from tastemaker.broker.memory import MemoryBroker, MemoryConsumer
+from tastemaker.broker.protocol import BrokerUnavailable, Record
+from tastemaker.events.item import encode_item
+from tastemaker.stream.catalogue import Catalogue
+
+
+def _send(memory: MemoryBroker, item_id: str, *, deleted: bool = False) -> None:
+    value = None if deleted else encode_item(item(item_id))
+    memory.producer().send(names.TOPIC_ITEMS, item_id.encode(), value)
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def memory() -> MemoryBroker:
+    return broker()
+
+
+@pytest.fixture
+def catalogue(memory: MemoryBroker) -> Iterator[Catalogue]:
+    made = Catalogue(memory.consumer)
+    yield made
+    made.stop()
+
+
+def test_everything_is_known_before_loading_and_only_the_catalogue_after(memory, catalogue):
+    _send(memory, "mug")
+    assert catalogue.knows("teapot")
+    catalogue.start()
+    assert catalogue.wait_loaded(10)
+    assert catalogue.knows("mug")
+    assert not catalogue.knows("teapot")
+
+
+def test_later_items_and_tombstones_are_followed(memory, catalogue):
+    catalogue.start()
+    assert catalogue.wait_loaded(10)
+    _send(memory, "mug")
+    _eventually(lambda: catalogue.knows("mug"))
+    _send(memory, "mug", deleted=True)
+    _eventually(lambda: not catalogue.knows("mug"))
+
+
+class _Breaking(MemoryConsumer):
+    broken = False
+
+    def poll(self, timeout_ms: int, max_records: int) -> list[Record]:
+        if self.broken:
+            self.broken = False
+            raise BrokerUnavailable("connection lost")
+        return super().poll(timeout_ms, max_records)
+
+
+def test_lost_connection_is_taken_up_where_it_broke(memory):
+    made: list[_Breaking] = []
+
+    def connect() -> _Breaking:
+        made.append(_Breaking(memory))
+        return made[-1]
+
+    catalogue = Catalogue(connect)
+    catalogue.start()
+    try:
+        assert catalogue.wait_loaded(10)
+        _send(memory, "mug")
+        _eventually(lambda: catalogue.knows("mug"))
+        made[0].broken = True
+        _eventually(lambda: len(made) == 2)
+        _send(memory, "tea")
+        _eventually(lambda: catalogue.knows("tea"))
+        assert catalogue.knows("mug")
+    finally:
+        catalogue.stop()
