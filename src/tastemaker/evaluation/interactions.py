@@ -49,7 +49,9 @@ def load(lake: Lake, *, start: datetime | None = None, end: datetime | None = No
             SELECT user_id, item_id, occurred_at FROM (
                 SELECT event_id, user_id, item_id, occurred_at FROM {names.TABLE_EVENTS}
                 WHERE {" AND ".join(conditions)}
-                QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset) = 1
+                QUALIFY row_number() OVER (
+                    PARTITION BY event_id ORDER BY ingested_at, kafka_partition, kafka_offset
+                ) = 1
             ) ORDER BY occurred_at, user_id, item_id, event_id
             """,
             bounds,
