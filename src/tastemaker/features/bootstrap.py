@@ -58,7 +58,7 @@ def lake_positions(lake: Lake, topic: str, table: str) -> dict[int, int]:
 
 def _tiles(duck: duckdb.DuckDBPyConnection, view: ViewPlan, until_us: int | None) -> Iterator[_Row]:
     layout = layout_of(view)
-    table = duck.execute(_tiles_sql(view, layout, until_us)).to_arrow_table()
+    table = duck.sql(_tiles_sql(view, layout, until_us)).to_arrow_table()
     if not len(table):
         return
     keys = table.column("key").combine_chunks()

@@ -63,6 +63,7 @@ def connect_writer(location: Path | str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA wal_autocheckpoint=8192")  # pages; fewer, longer checkpoints write less twice
         connection.executescript(_SCHEMA)
         connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?), ('rev', 0), ('epoch', 0)", (_FORMAT,))
     except sqlite3.DatabaseError as error:

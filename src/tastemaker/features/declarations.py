@@ -124,14 +124,16 @@ def _over_events(
         raise DataError(
             f"view {view.name}, aggregation {name}: the schema has no field of that name; add Field({name!r})"
         )
+    by_name = {field.name: field for field in fields}
+    for name in by_name.keys() - aggregations.keys():
+        raise DataError(f"view {view.name}, field {name}: no aggregation has that name; add one or remove it")
     features = []
-    for field in fields:
-        if field.name not in aggregations:
-            raise DataError(f"view {view.name}, field {field.name}: no aggregation has that name; add one or remove it")
+    # In the order of the aggregations: Feast does not keep that of a stream view's fields.
+    for name, aggregation in aggregations.items():
         try:
-            features.append(_aggregated(view, field, aggregations[field.name]))
+            features.append(_aggregated(view, by_name[name], aggregation))
         except GrammarError as error:
-            raise DataError(f"view {view.name}, aggregation {field.name}: {error}") from error
+            raise DataError(f"view {view.name}, aggregation {name}: {error}") from error
     lists = [feature for feature in features if feature.function == "last_n"]
     if not lists:
         return "aggregate", features

@@ -180,7 +180,7 @@ class AsofOfflineStore(DuckDBOfflineStore):
                         " stream worker; materialise batch views only (tastemaker features materialize)"
                     )
                 order = [timestamp_field, created_timestamp_column, names.OFFSET if names.OFFSET in known else None]
-                return duck.execute(
+                return duck.sql(
                     f"SELECT {', '.join(columns)} FROM {table} WHERE epoch_us({timestamp_field})"
                     f" BETWEEN {to_us(start_date)} AND {to_us(end_date)} QUALIFY row_number() OVER"
                     f" (PARTITION BY {', '.join(join_key_columns)}"
@@ -200,7 +200,8 @@ def _join(
     known_at: bool,
 ) -> pa.Table:
     """The frame with the asked features of every view."""
-    selects, joins = [], []
+    joins: list[str] = []
+    columns: dict[str, str] = {}
     for number, feature_view in enumerate(feature_views):
         plan = compile_view(feature_view, entity_names)
         mapping = feature_view.projection.join_key_map or {}
@@ -209,15 +210,16 @@ def _join(
         as_of(duck, plan, f"keys_{number}", f"answers_{number}", known_at)
         alias = feature_view.projection.name_to_use()
         for feature in plan.features:
-            if f"{alias}:{feature.name}" in feature_refs:
-                column = f"{alias}__{feature.name}" if full_feature_names else feature.name
-                selects.append(f'coalesce(a{number}.{feature.name}, {default_sql(feature)}) AS "{column}"')
+            column = f"{alias}__{feature.name}" if full_feature_names else feature.name
+            value = f"coalesce(a{number}.{feature.name}, {default_sql(feature)})"
+            columns[f"{alias}:{feature.name}"] = f'{value} AS "{column}"'
         joins.append(
             f"JOIN keys_{number} AS k{number} ON f.{_ROW} = k{number}.{_ROW}"
             f" LEFT JOIN answers_{number} AS a{number} ON a{number}.key = k{number}.key"
             f" AND a{number}.as_of_us = k{number}.as_of_us"
         )
-    return duck.execute(
+    selects = [columns[reference] for reference in feature_refs if reference in columns]
+    return duck.sql(
         f"SELECT {', '.join([f'f.* EXCLUDE ({_ROW}, {_AS_OF})', *selects])} FROM frame AS f {' '.join(joins)}"
         f" ORDER BY f.{_ROW}"
     ).to_arrow_table()

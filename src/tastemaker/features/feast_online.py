@@ -1,7 +1,7 @@
 """Feast's online store over the packed SQLite file that the stream worker keeps and the recommender reads."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class PackedOnlineStore(OnlineStore):
                 connection.executemany(
                     _UPSERT,
                     [
-                        (view.signature, _key(view, key), to_us(at), rev, _pack(view, values))
+                        (view.signature, _key(view, key), to_us(_utc(at)), rev, _pack(view, values))
                         for key, values, at, _created in data
                     ],
                 )
@@ -165,6 +165,11 @@ def _ids(view: ViewPlan, key: EntityKey) -> tuple[str, ...]:
 
 def _key(view: ViewPlan, key: EntityKey) -> str:
     return join_key(_ids(view, key))
+
+
+def _utc(moment: datetime) -> datetime:
+    """Feast hands over UTC without saying so."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _pack(view: ViewPlan, values: dict[str, Value]) -> bytes:

@@ -5,6 +5,7 @@ import re
 import string
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +47,8 @@ def open_store(settings: Settings, **offline_options: Any) -> "FeatureStore":
     """
     from feast import FeatureStore, RepoConfig
 
+    # Known, and said at every read of the registry; Feast puts its own filters first when it is imported.
+    warnings.filterwarnings("ignore", message="(Stream|Batch) feature views are experimental")
     path = settings.repository / "feature_repo" / "feature_store.yaml"
     try:
         text = path.read_text()

@@ -1,6 +1,7 @@
 """The online store as it would have been at a moment of the past."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Self
 from uuid import uuid4
 
@@ -19,15 +20,17 @@ class SnapshotReader(FeatureReader):
     _keeper: sqlite3.Connection
 
     @classmethod
-    def as_of(cls, lake: Lake, plan: FeaturePlan, at_us: int) -> Self:
+    def as_of(cls, lake: Lake, plan: FeaturePlan, at_us: int, views: Collection[str] | None = None) -> Self:
         """What the online store would have answered at ``at_us`` (microseconds), had nothing been late.
 
-        Read it at that moment, or later to see windows decay.
+        Read it at that moment, or later to see windows decay. ``views`` limits which are built; the others read
+        as if nothing were known.
         """
         location = database.memory_location(f"snapshot-{uuid4().hex}")
         keeper = database.connect_writer(location)  # the store lives as long as this connection
         with database.transaction(keeper):
-            build_state(keeper, plan, lake, database.next_rev(keeper), until_us=at_us)
+            wanted = plan if views is None else FeaturePlan(views=tuple(plan.view(name) for name in views))
+            build_state(keeper, wanted, lake, database.next_rev(keeper), until_us=at_us)
             keeper.execute("INSERT OR REPLACE INTO meta VALUES ('state_hash', ?)", (plan.state_hash,))
         reader = cls(location, plan)
         reader._keeper = keeper
