@@ -4,12 +4,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from kafka import errors
+from kafka import KafkaAdminClient, errors
 
 from tastemaker.broker.protocol import BrokerError, BrokerUnavailable, RecordTooLarge, UnknownTopic
 from tastemaker.settings import Settings
 
-__all__ = ["client_config", "translated", "unreachable"]
+__all__ = ["client_config", "topic_exists", "translated", "unreachable"]
 
 _SECURITY = {
     "KAFKA_SECURITY_PROTOCOL": "security_protocol",
@@ -70,3 +70,16 @@ def unreachable(settings: Settings, error: BaseException) -> BrokerUnavailable:
         f"no Kafka broker answers at {settings.broker} ({error}); start one with `tastemaker up`, "
         "or set KAFKA_BOOTSTRAP_SERVERS"
     )
+
+
+def topic_exists(settings: Settings, topic: str) -> bool:
+    """Whether the broker has a topic; asked on a connection of its own.
+
+    Raises:
+        BrokerUnavailable: no broker answers within 2 s.
+    """
+    try:
+        with KafkaAdminClient(**{**client_config(settings), "bootstrap_timeout_ms": 2_000}) as admin:
+            return topic in admin.list_topics()
+    except (errors.KafkaError, OSError) as error:
+        raise unreachable(settings, error) from error

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Any
 
 from kafka import KafkaConsumer as ClientConsumer
 from kafka import KafkaProducer as ClientProducer
 from kafka import TopicPartition, errors
 
-from tastemaker.broker.connection import client_config, translated, unreachable
+from tastemaker.broker.connection import client_config, topic_exists, translated, unreachable
 from tastemaker.broker.protocol import (
     BrokerError,
     BrokerUnavailable,
@@ -56,10 +57,9 @@ class KafkaProducer:
         max_block_s: float = 10.0,
         delivery_timeout_s: float = 30.0,
     ) -> None:
-        self._buffer_bytes = buffer_bytes
+        self._settings = settings
         self._max_block_s = max_block_s
-        self._pending_bytes = 0
-        self._room = threading.Condition()
+        self._room = _Room(buffer_bytes)
         try:
             self._client = ClientProducer(
                 **client_config(settings),
@@ -80,33 +80,28 @@ class KafkaProducer:
         if key is None and value is None:
             raise ValueError("a record needs a key or a value")
         size = len(key or b"") + len(value or b"")
-        self._take_room(size)
-        try:
-            sent = self._client.send(topic, value=value, key=key, headers=list(headers))
-        except errors.KafkaTimeoutError as error:
-            # The library waits for metadata of a topic without saying why it gets none.
-            self._give_room(size)
-            raise self._no_metadata(topic, error) from error
-        except errors.KafkaError as error:
-            self._give_room(size)
-            raise translated(error, f"sending to {topic}") from error
-        except BaseException:
-            self._give_room(size)
-            raise
+        self._room.take(size, self._max_block_s)
         delivery: Future[Delivered] = Future()
 
-        def succeed(metadata: Any) -> None:
-            self._give_room(size)
+        def settle(metadata: Any, error: BaseException | None = None) -> None:
+            self._room.give(size)
             with suppress(InvalidStateError):  # cancelled by its holder
-                delivery.set_result(Delivered(metadata.topic, metadata.partition, metadata.offset))
+                if error is None:
+                    delivery.set_result(Delivered(metadata.topic, metadata.partition, metadata.offset))
+                else:
+                    delivery.set_exception(translated(error, f"sending to {topic}"))
 
-        def fail(error: BaseException) -> None:
-            self._give_room(size)
-            with suppress(InvalidStateError):
-                delivery.set_exception(translated(error, f"sending to {topic}"))
-
-        sent.add_callback(succeed)
-        sent.add_errback(fail)
+        try:
+            sent = self._client.send(topic, value=value, key=key, headers=list(headers))
+        except BaseException as error:
+            self._room.take_back(size)
+            if isinstance(error, errors.KafkaTimeoutError):
+                raise self._no_metadata(topic, error) from error
+            if isinstance(error, errors.KafkaError):
+                raise translated(error, f"sending to {topic}") from error
+            raise
+        sent.add_callback(settle)
+        sent.add_errback(lambda error: settle(None, error))
         return delivery
 
     def flush(self, timeout: float) -> None:
@@ -123,28 +118,51 @@ class KafkaProducer:
         with suppress(errors.KafkaError):
             self._client.close(0.5)
 
-    def _take_room(self, size: int) -> None:
-        # kafka-python 3 has no bound on its buffer, so a broker that is away would fill the memory.
-        with self._room:
-            free = self._room.wait_for(
-                lambda: not self._pending_bytes or self._pending_bytes + size <= self._buffer_bytes, self._max_block_s
-            )
-            if not free:
-                raise BufferFull(
-                    f"{self._pending_bytes} bytes wait for the broker's acknowledgement, at most "
-                    f"{self._buffer_bytes} may; is Kafka up?"
-                )
-            self._pending_bytes += size
-
-    def _give_room(self, size: int) -> None:
-        with self._room:
-            self._pending_bytes -= size
-            self._room.notify()
-
     def _no_metadata(self, topic: str, error: BaseException) -> BrokerError:
-        if self._client.bootstrap_connected():
-            return UnknownTopic(f"the broker has no topic {topic!r}, or did not answer within {self._max_block_s:g} s")
-        return BrokerUnavailable(f"sending to {topic}: the broker cannot be reached ({error})")
+        # The library says "timeout" both for a topic that does not exist and for a broker that is away.
+        try:
+            if not topic_exists(self._settings, topic):
+                return UnknownTopic(f"the broker at {self._settings.broker} has no topic {topic!r}")
+        except BrokerUnavailable as unavailable:
+            return unavailable
+        return BrokerUnavailable(f"sending to {topic}: the broker did not answer in time ({error})")
+
+
+class _Room:
+    """Bytes on their way to the broker: kafka-python 3 has no bound of its own.
+
+    Callers take, the client's single sender thread gives back. The two sides share no lock: with one, each
+    record would make the threads wait for each other, at a third of the throughput.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._callers = threading.Lock()
+        self._taken = 0  # written under the callers' lock
+        self._given = 0  # written by the sender thread alone
+
+    def take(self, size: int, timeout: float) -> None:
+        deadline = 0.0
+        while True:
+            with self._callers:
+                pending = self._taken - self._given
+                if not pending or pending + size <= self._limit:
+                    self._taken += size
+                    return
+            now = monotonic()
+            deadline = deadline or now + timeout
+            if now >= deadline:
+                raise BufferFull(
+                    f"{pending} bytes wait for the broker's acknowledgement, at most {self._limit} may; is Kafka up?"
+                )
+            sleep(0.002)
+
+    def take_back(self, size: int) -> None:
+        with self._callers:
+            self._taken -= size
+
+    def give(self, size: int) -> None:
+        self._given += size
 
 
 class KafkaConsumer:
