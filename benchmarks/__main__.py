@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME]``: list the benchmarks, or run one; exits 1 when a goal falls short, 2 for an unknown name."""
+"""``python -m benchmarks [NAME]``: list the benchmarks, or run one.
+
+Exits 1 when a goal falls short, 2 for an unknown name.
+"""
 
 import sys
 from collections.abc import Callable

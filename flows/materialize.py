@@ -31,7 +31,9 @@ def materialize_flow(end: datetime | None = None) -> list[str]:
     end = end or settings.clock.now()
     views = _materialize(settings, end)
     create_markdown_artifact(
-        "\n".join(["| view | materialised until |", "|---|---|", *(f"| {view} | {end:%Y-%m-%d %H:%M} |" for view in views)]),
+        "\n".join(
+            ["| view | materialised until |", "|---|---|", *(f"| {view} | {end:%Y-%m-%d %H:%M} |" for view in views)]
+        ),
         key="materialized-views",
         description="Batch feature views in the online store",
     )

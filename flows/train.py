@@ -1,3 +1,5 @@
 from prefect import flow
+
+
 @flow(name="train")
 def train_flow(): ...

@@ -21,8 +21,8 @@ milliseconds, and go live only on evidence.
 
 New here? Run **tastemaker demo**: it takes real shopping data to served, explained recommendations.
 
-Your own data: **tastemaker up**, then **tastemaker data import FILE**, **tastemaker train**,
-and **tastemaker recommend --user ID**.
+Your own data: **tastemaker data import FILE --mapping FILE.yaml**, then **tastemaker up**, and in another terminal
+**tastemaker train** and **tastemaker recommend --user ID**.
 """,
 )
 app.command("demo")(demo.demo)
@@ -33,7 +33,6 @@ app.command("down")(stack.down)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.command("train")(models.train)
-app.command("evaluate-served")(models.evaluate_served)
 app.add_typer(models.releases, name="releases")
 app.command("recommend")(recommend.recommend)
 app.command("send")(recommend.send)
@@ -47,7 +46,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

@@ -78,7 +78,9 @@ def recommend(
     session: Annotated[str | None, typer.Option(help="A visit's id, for shoppers who are not known.")] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=100, help="How many items.")] = 10,
     surface: Annotated[str, typer.Option(help="The place on the page.")] = "home",
-    explain: Annotated[bool, typer.Option("--explain", help="Also print each source's score and the features.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also print each source's score and the features.")
+    ] = False,
 ) -> None:
     """Print a list from the running recommender: title, reason, score.
 
@@ -97,7 +99,7 @@ def recommend(
 
 def send(
     item: Annotated[str, typer.Option(help="The item's id.")],
-    type: Annotated[str, typer.Option(help="view, cart_add, purchase, wishlist, like, ...")] = "view",  # noqa: A002
+    type: Annotated[str, typer.Option(help="view, cart_add, purchase, wishlist, like, ...")] = "view",
     user: Annotated[str | None, typer.Option(help="The customer's id.")] = None,
     session: Annotated[str | None, typer.Option(help="The visit's id; one of user and session is needed.")] = None,
     value: Annotated[float | None, typer.Option(help="Price × quantity of a purchase; stars of a rating.")] = None,

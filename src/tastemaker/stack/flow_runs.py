@@ -1,6 +1,7 @@
 """Start a flow run on the stack's Prefect server and follow it, over Prefect's REST API.
 
-Plain HTTP instead of Prefect's client, because importing Prefect takes seconds and the command line must answer at once.
+Plain HTTP instead of Prefect's client, because importing Prefect takes seconds and the command line must answer at
+once.
 """
 
 import time
@@ -111,7 +112,9 @@ class FlowRuns:
         )
         return found
 
-    def follow(self, run_id: str, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> Iterator[FlowRun]:
+    def follow(
+        self, run_id: str, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[FlowRun]:
         """Yield the run again and again until it has ended; the last one is final."""
         while True:
             run = self.read(run_id)

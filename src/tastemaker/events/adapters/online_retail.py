@@ -113,9 +113,14 @@ WITH counted AS (
     WHERE dropped IS NULL AND regexp_matches(description, '[A-Za-z]') GROUP BY ALL
 ),
 titled AS (SELECT code, first(description ORDER BY uses DESC, description) AS description FROM counted GROUP BY code),
+sales AS (
+    SELECT code, price, invoice_date, min(invoice_date) OVER (PARTITION BY code) AS first_sold
+    FROM lines WHERE dropped IS NULL
+),
 sold AS (
-    SELECT code, median(price) AS price, timezone('{TIMEZONE}', min(invoice_date)::TIMESTAMP) AS first_sold
-    FROM lines WHERE dropped IS NULL GROUP BY code
+    SELECT code, timezone('{TIMEZONE}', any_value(first_sold)::TIMESTAMP) AS first_sold,
+        median(price) FILTER (invoice_date::DATE = first_sold::DATE) AS price
+    FROM sales GROUP BY code
 )
 SELECT code AS {names.ITEM_ID}, coalesce(description, code) AS {names.TITLE}, round(price, 2) AS {names.PRICE},
     first_sold AS {names.CREATED_AT}, first_sold AS {names.UPDATED_AT}
@@ -127,8 +132,9 @@ def load(path: Path) -> Dataset:
     """Read the shipped file, or one of its shape.
 
     Event ids are ``<invoice>-<line of the invoice>-<stock code>``, so they do not depend on what is cleaned. Stock
-    codes that differ in case only (85123A, 85123a) are one item. An item's price is the median of its unit prices
-    over the whole file, and it is known from its first sale on.
+    codes that differ in case only (85123A, 85123a) are one item. An item is known from its first sale on, at the
+    median price of that day: a median over the whole file would tell training about the test window. Its title is
+    the description that most of its lines bear.
 
     Args:
         path: a Parquet file, such as ``data/online_retail.parquet``.
