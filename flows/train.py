@@ -1,5 +1,172 @@
-from prefect import flow
+"""Train, evaluate, judge and register a release; promote it if the gate passes.
+
+A gate that says no ends the run as ``Blocked``: a completed run with a verdict, not a failure.
+"""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.states import Completed, State
+
+from monitoring.drift import HTML_NAME, write_drift_report
+from tastemaker.evaluation.drift import DriftSummary
+from tastemaker.evaluation.report import EvaluationReport
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.lake.tables import Lake
+from tastemaker.promotion.assess import assess
+from tastemaker.promotion.bento import build_bento
+from tastemaker.promotion.evidence import Evidence
+from tastemaker.promotion.gate import decide
+from tastemaker.promotion.hashing import hash_tree
+from tastemaker.promotion.lineage import collect_lineage
+from tastemaker.promotion.manifest import release_id
+from tastemaker.promotion.parity import Parity
+from tastemaker.promotion.policy import load_policy
+from tastemaker.promotion.releases import Release, ReleaseRegistry
+from tastemaker.promotion.samples import measure_parity, ranking_features, recent_pairs
+from tastemaker.promotion.verdict import Verdict
+from tastemaker.settings import Settings
+from tastemaker.training.pipeline import TrainedRelease, train_release
+
+__all__ = ["train_flow"]
+
+_SAMPLE_ROWS = 5_000
 
 
-@flow(name="train")
-def train_flow(): ...
+@task(cache_policy=NO_CACHE, task_run_name="train two-tower and ranker")
+def _train(settings: Settings, cut: datetime, seed: int, directory: Path) -> TrainedRelease:
+    shutil.rmtree(directory, ignore_errors=True)  # of a run that was killed half-way
+    plan = FeaturePlan.load(settings.plan_path)
+    return train_release(settings, plan, cut, directory, seed=seed, progress=print)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="evaluate beside baselines and champion")
+def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, seed: int) -> EvaluationReport:
+    report = assess(settings, directory, cut, days, seed=seed)
+    create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
+    return report
+
+
+@task(cache_policy=NO_CACHE, task_run_name="measure drift")
+def _drift(settings: Settings, cut: datetime, days: int, seed: int, directory: Path) -> DriftSummary:
+    lake = Lake(settings.lake_dir)
+    reference, current = (
+        ranking_features(settings, recent_pairs(lake, at, _SAMPLE_ROWS, seed, days))
+        for at in (cut, cut + timedelta(days=days))
+    )
+    labels = (f"at the cut, {cut:%Y-%m-%d}", f"{days} days later")
+    return write_drift_report(reference, current, directory, labels=labels, seed=seed)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="measure train/serve parity")
+def _parity(settings: Settings, seed: int) -> Parity:
+    return measure_parity(settings, Lake(settings.lake_dir), _SAMPLE_ROWS, seed)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="judge by policy {policy}")
+def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
+    gates = settings.repository / "monitoring" / "gates"
+    verdict = decide(load_policy(gates / f"{policy}.yaml"), evidence, now=settings.clock.now(), decided_by="gate")
+    create_markdown_artifact(verdict.markdown(), key="verdict", description=f"{evidence.release}: {verdict.decision}")
+    return verdict
+
+
+@task(cache_policy=NO_CACHE, task_run_name="register the release")
+def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Verdict, reports: Path) -> Release:
+    registry = ReleaseRegistry(settings)
+    release = registry.register(trained, evidence, verdict, attachments=sorted(reports.glob("*.html")))
+    published = settings.reports_dir / release.id
+    published.mkdir(parents=True, exist_ok=True)
+    for path in reports.iterdir():
+        shutil.copy(path, published)
+    if (published / HTML_NAME).exists():
+        create_link_artifact(
+            f"{settings.reports_url}/{release.id}/{HTML_NAME}",
+            "Drift report",
+            key="drift-report",
+            description=release.id,
+        )
+    return release
+
+
+@task(cache_policy=NO_CACHE, task_run_name="build the Bento and promote")
+def _promote(settings: Settings, release: str) -> str:
+    registry = ReleaseRegistry(settings)
+    registry.require_promotable(release)
+    return registry.promote(release, build_bento(settings, release)).bento
+
+
+@flow(
+    name="train",
+    description="Train, evaluate, judge and register a release; promote it if the gate passes.",
+    log_prints=True,
+)
+def train_flow(
+    cut: datetime | None = None, test_days: int = 28, policy: str = "default", seed: int = 1, promote: bool = True
+) -> State[Any]:
+    """Make a release and let the gate decide on it.
+
+    Args:
+        cut: learn from what happened before this moment (UTC); by default the midnight that leaves ``test_days`` days.
+        test_days: length of the window after the cut that the release is evaluated on.
+        policy: name of a policy in ``monitoring/gates/``.
+        seed: the same data, code and seed give the same release.
+        promote: whether a release that passed becomes champion.
+
+    Returns:
+        A completed state named ``Promoted``, ``Passed`` or ``Blocked``.
+    """
+    settings = Settings.from_env()
+    if cut is None:
+        tomorrow = settings.clock.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        cut = tomorrow - timedelta(days=test_days)
+    elif cut.tzinfo is None:
+        cut = cut.replace(tzinfo=UTC)
+    work = settings.home / "training" / str(flow_run.get_id() or "local")
+    release_dir, report_dir = work / "release", work / "reports"
+    champion = ReleaseRegistry(settings).champion()
+    try:
+        trained = _train(settings, cut, seed, release_dir)
+        report = _evaluate(settings, release_dir, cut, test_days, seed)
+        drift = _drift(settings, cut, test_days, seed, report_dir)
+        parity = _parity(settings, seed)
+        files = hash_tree(release_dir)
+        lineage = collect_lineage(
+            lake=Lake(settings.lake_dir),
+            repository=settings.repository,
+            data_from=trained.data_from,
+            data_to=cut,
+            plan_hash=FeaturePlan.load(settings.plan_path).hash,
+            parameters=trained.parameters,
+            seed=seed,
+            now=settings.clock.now(),
+            run=str(flow_run.get_id() or ""),
+        )
+        evidence = Evidence(
+            release=release_id(settings.clock.now(), files),
+            events=trained.events,
+            evaluation=report,
+            drift=drift,
+            parity=parity,
+            lineage=lineage,
+            champion=champion.release if champion else None,
+            files=files,
+        )
+        verdict = _judge(settings, policy, evidence)
+        release = _register(settings, release_dir, evidence, verdict, report_dir)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)  # what counts is in the registry
+    ndcg = report.models[report.reference]["ndcg"].value if report.models else float("nan")
+    if not verdict.passed:
+        reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
+        return Completed(name="Blocked", message=f"{release.id}, {verdict.decision}: {reasons}")
+    if not promote:
+        return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
+    bento = _promote(settings, release.id)
+    return Completed(name="Promoted", message=f"{bento}, NDCG@{report.k} {ndcg:.3f}")

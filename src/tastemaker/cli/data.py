@@ -84,11 +84,11 @@ def import_(
     ] = False,
     live_days: LiveDays = LIVE_DAYS,
 ) -> None:
-    """Bring a data set into the lake and the online store. The stack must be down.
+    """Bring a data set into the lake, and from there into the online store. The stack must be down.
 
     Next: `tastemaker up`, then `tastemaker data replay SOURCE` for the live days, then `tastemaker train`.
     """
-    from tastemaker.stack.workspace import import_history, prepare, rebuild_online
+    from tastemaker.stack.workspace import import_history
 
     settings = current_settings()
     steps = Steps(console)
@@ -102,9 +102,6 @@ def import_(
     with steps.step("Into the lake") as step:
         added = import_history(settings, dataset)
         step.done(f"{added.events:,} new events, {added.items:,} new items; {added.known_events:,} were there already")
-    with steps.step("Into the online store") as step:
-        prepare(settings, step.progress)
-        rebuild_online(settings)
 
 
 @app.command("replay")

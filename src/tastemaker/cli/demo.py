@@ -40,7 +40,7 @@ def demo(
     """
     from tastemaker.stack.components import announcements, local_components
     from tastemaker.stack.ports import choose_ports
-    from tastemaker.stack.workspace import import_history, prepare, rebuild_online
+    from tastemaker.stack.workspace import import_history, prepare
 
     steps = Steps(console)
     settings, moved = choose_ports(Settings.from_env())
@@ -52,16 +52,19 @@ def demo(
     if not settings.clock_offset_us:
         settings = settings.with_clock_at(dataset.last_event + timedelta(minutes=10))
     history, live = dataset.split(replay_start(dataset, LIVE_DAYS))
-    quiet = Supervisor(local_components(settings), settings, console, quiet=True)
-    with quiet as stack:  # Kafka and Prefect start while the history is loaded
+    with Supervisor(
+        local_components(settings), settings, console, quiet=True
+    ) as stack:  # Kafka and Prefect start while the history is loaded
         with steps.step("History into the lake") as step:
-            added = import_history(settings, history)
-            step.done(f"{added.events:,} events and {added.items:,} items" if added.events else "it was there already")
-        with steps.step("Feature declarations and online store") as step:
-            prepare(settings, step.progress)
-            if added.events or added.items:
-                rebuild_online(settings)
-        with steps.step("Kafka, collector and stream worker") as step:
+            if settings.plan_path.exists():  # written after the history; the worker runs already
+                step.done("it is there from an earlier run")
+            else:
+                added = import_history(settings, history)
+                step.done(f"{added.events:,} events and {added.items:,} items")
+        with steps.step("Feature declarations") as step:
+            plan = prepare(settings)
+            step.done(f"{sum(len(view.features) for view in plan.views)} features in {len(plan.views)} views")
+        with steps.step("Kafka, collector, stream worker and its online store") as step:
             stack.wait_ready(["collector", "worker"], on_progress=lambda found: step.progress(_waiting(found)))
         with steps.step(f"Replaying the last {LIVE_DAYS} days through Kafka as live events") as step:
             step.done(_replay(settings, live, step.progress))

@@ -95,7 +95,7 @@ def show(release: ReleaseId = None) -> None:
     console.print(found.verdict.table())
     lineage = found.lineage
     console.print(
-        f"learned from {lineage.data_from:%Y-%m-%d} to {lineage.data_to:%Y-%m-%d}, lake versions {lineage.lake_versions}\n"
+        f"learned from {lineage.data_from:%Y-%m-%d} to {lineage.data_to:%Y-%m-%d}, lake at {lineage.lake_versions}\n"
         f"code {lineage.code_commit} {lineage.code_note or '(unchanged)'}\n"
         f"features {lineage.plan_hash}, seed {lineage.seed}",
         highlight=False,

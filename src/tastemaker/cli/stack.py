@@ -54,8 +54,8 @@ def up(
             f"a stack runs on {settings.home} already (process {record.pid}); see `tastemaker status`, stop it with"
             " `tastemaker down`, or set TASTEMAKER_HOME"
         )
-    with Steps(console).step("Preparing") as step:
-        prepare(settings, step.progress)
+    with Steps(console).step("Lake and feature declarations") as step:
+        step.done(f"feature plan {prepare(settings).hash}")
     settings, moved = choose_ports(settings)
     for line in [*moved, *announcements(settings)]:
         console.print(f"[yellow]{line}[/]")

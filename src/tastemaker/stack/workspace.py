@@ -1,9 +1,8 @@
-"""Make a home directory ready for the stack: lake tables, compiled declarations, online state.
+"""Make a home directory ready for the stack: lake tables, compiled declarations, history.
 
-Everything here is done while no stream worker runs on the home; the writer lock holds that.
+The online state is the stream worker's: it builds it from the lake when there is none, or when the declarations
+changed.
 """
-
-from collections.abc import Callable
 
 from tastemaker.events.adapters.dataset import Dataset
 from tastemaker.features.plan import FeaturePlan
@@ -13,54 +12,36 @@ from tastemaker.settings import Settings
 from tastemaker.stream.backfill import Backfilled, backfill
 from tastemaker.stream.lock import writer_lock
 
-__all__ = ["import_history", "is_prepared", "prepare", "rebuild_online"]
+__all__ = ["import_history", "prepare", "rebuild_online"]
 
 
-def is_prepared(settings: Settings) -> bool:
-    """Whether the declarations are compiled and the online state exists, so that the stream worker can start."""
-    return settings.plan_path.exists() and settings.online_path.exists()
-
-
-def prepare(settings: Settings, progress: Callable[[str], None] = lambda text: None) -> None:
-    """Create what is missing: empty lake tables, the feature plan, the online state.
+def prepare(settings: Settings) -> FeaturePlan:
+    """Create what is missing: empty lake tables, and the feature plan.
 
     Args:
         settings: which home, and which repository has ``feature_repo/``.
-        progress: told what is being done.
 
     Raises:
         DataError: a declaration cannot be executed.
-        StackError: another process writes to the home.
     """
-    lake = Lake(settings.lake_dir)
-    lake.create()
-    if not settings.plan_path.exists():
-        from tastemaker.features.repository import apply
+    from tastemaker.features.repository import apply
 
-        progress("compiling the feature declarations")
-        apply(settings)
-    plan = FeaturePlan.load(settings.plan_path)
-    if settings.online_path.exists():
-        state = FeatureState.open(settings.online_path, plan)
-        stale = state.is_stale
-        state.close()
-        if not stale:
-            return
-    progress("building the online store from the lake")
-    rebuild_online(settings)
+    Lake(settings.lake_dir).create()
+    return FeaturePlan.load(settings.plan_path) if settings.plan_path.exists() else apply(settings)
 
 
 def import_history(settings: Settings, dataset: Dataset) -> Backfilled:
-    """Bring a data set into the lake.
-
-    Call :func:`rebuild_online` afterwards, once all data sets are in.
+    """Bring a data set into the lake, and into the online state if there is one already.
 
     Raises:
         DataError: the data set breaks the contract.
         StackError: another process writes to the home, such as the stack's worker.
     """
     with writer_lock(settings.home, "a data import"):
-        return backfill(Lake(settings.lake_dir), dataset)
+        added = backfill(Lake(settings.lake_dir), dataset)
+    if added.events + added.items and settings.online_path.exists():
+        rebuild_online(settings)
+    return added
 
 
 def rebuild_online(settings: Settings) -> None:

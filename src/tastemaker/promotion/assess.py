@@ -1,0 +1,57 @@
+"""Evaluate a release on the window after its cut: the serving pipeline itself, beside baselines and champion."""
+
+from datetime import datetime
+from pathlib import Path
+
+from tastemaker.evaluation import interactions
+from tastemaker.evaluation.baselines.registry import rank_baselines
+from tastemaker.evaluation.compare import CANDIDATE, CHAMPION, compare
+from tastemaker.evaluation.report import EvaluationReport
+from tastemaker.evaluation.splits import temporal_split
+from tastemaker.evaluation.truth import Ranking
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.lake.tables import Lake
+from tastemaker.promotion.releases import ReleaseRegistry
+from tastemaker.settings import Settings
+from tastemaker.training.served_rankings import served_rankings
+
+__all__ = ["assess"]
+
+
+def assess(
+    settings: Settings, release_dir: Path, cut: datetime, days: int, *, k: int = 10, seed: int = 0
+) -> EvaluationReport:
+    """Compare a release with every baseline, and with the champion where it did not learn from the window.
+
+    Each release answers real requests, with its features as the online store would have had them at the cut.
+
+    Args:
+        settings: of the platform.
+        release_dir: what training wrote.
+        cut: first moment of the window (UTC); the release has seen nothing from it on.
+        days: length of the window.
+        k: length of the lists.
+        seed: of the bootstrap.
+
+    Returns:
+        The report; the release is ``candidate`` in it.
+
+    Raises:
+        DataError: the lake has no events before the cut.
+    """
+    lake = Lake(settings.lake_dir)
+    plan = FeaturePlan.load(settings.plan_path)
+    split = temporal_split(interactions.load(lake), cut, days)
+    rankings: dict[str, Ranking] = {}
+    users = split.truth.user_ids.tolist()
+    rankings[CANDIDATE] = served_rankings(settings, release_dir, plan, cut, users, k)
+    registry = ReleaseRegistry(settings)
+    champion = registry.champion()
+    compared = None
+    if champion is not None:
+        standing = registry.get(champion.release)
+        if standing.lineage.data_to <= cut and standing.lineage.plan_hash == plan.hash:
+            rankings[CHAMPION] = served_rankings(settings, standing.path, plan, cut, users, k)
+            compared = CHAMPION
+    rankings |= rank_baselines(split.train, cut, split.truth, k)
+    return compare(rankings, split.truth, k, seed, champion=compared, period=split.period)
