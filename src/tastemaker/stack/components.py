@@ -76,6 +76,7 @@ def local_components(settings: Settings, only: Iterable[str] | None = None) -> l
         _collector(settings),
         _worker(settings),
         _prefect_server(settings),
+        _flows(settings),
         _prefect_worker(settings),
         _reports(settings),
         _recommender(settings),
@@ -143,6 +144,17 @@ def _prefect_server(settings: Settings) -> Component:
         lambda: [sys.executable, "-m", "prefect", "server", "start", *where],
         ready=lambda _: http_answers(settings.host, settings.prefect_port, "/api/health"),
         env=prefect_env(settings),
+    )
+
+
+def _flows(settings: Settings) -> Component:
+    return Component(
+        "flows",
+        lambda: [sys.executable, "-m", "flows.deploy"],
+        env=prefect_env(settings),
+        cwd=settings.repository,
+        needs=("prefect-server",),
+        once=True,
     )
 
 

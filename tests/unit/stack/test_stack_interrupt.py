@@ -34,12 +34,11 @@ supervisor.run_forever()
 def stack(settings):
     """A running stack of four processes; yields its supervisor and their identities."""
     settings.home.mkdir()
+    # With SIGINT ignored, as a shell starts a background job: a stack that came up from one must still stop.
     supervisor = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(settings.home)],
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", PROGRAM, str(settings.home)],
         stdout=subprocess.PIPE,
         text=True,
-        # As a shell starts a background job, and a stack that came up from one must still stop.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     wait_for(lambda: (r := read_stack(settings)) and all(c.state == "ready" for c in r.components), "the stack")
     pids = [int(path.suffix[1:]) for path in settings.home.glob("[ab].*")]
@@ -87,10 +86,8 @@ def test_guard_that_was_killed_is_replaced(stack):
     supervisor, known = stack
 
     def guards():
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(supervisor.pid)], capture_output=True, text=True
-        )
-        return [int(line.split()[0]) for line in listed.stdout.splitlines() if "tastemaker.stack.guard" in line]
+        listed = subprocess.check_output(["ps", "-o", "pid=,args=", "--ppid", str(supervisor.pid)], text=True)
+        return [int(line.split()[0]) for line in listed.splitlines() if "tastemaker.stack.guard" in line]
 
     (first,) = guards()
     os.kill(first, signal.SIGKILL)

@@ -70,7 +70,7 @@ def test_changed_command_restarts_gracefully_and_none_keeps_the_process(supervis
     wait_for(lambda: len(asked) >= before + 2, "two questions without an answer")
     assert status(supervisor, "a").pid == first
     pointer.write_text("two")
-    wait_for(lambda: (tmp_path / "up-two").exists(), "the second process")
+    wait_for((tmp_path / "up-two").exists, "the second process")
     assert farewell.read_text() == "one"  # SIGTERM reached it, and it had time to say so
     assert status(supervisor, "a").restarts == 0  # a planned restart is no failure
 
@@ -130,7 +130,7 @@ def test_descendants_of_a_killed_component_are_ended_before_it_starts_again(supe
     assert before is not None
     pid_file.unlink()
     os.kill(leader, signal.SIGKILL)
-    wait_for(lambda: pid_file.exists(), "the next start")
+    wait_for(pid_file.exists, "the next start")
     assert processes.identity(child) != before
 
 
