@@ -62,7 +62,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(what: str, condition: Callable[[], bool], limit_s: float = 30.0) -> None:
+def _wait(what: str, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"still waiting for {what}"
@@ -283,6 +283,7 @@ def test_every_accepted_event_counts_once_though_worker_and_broker_are_killed(se
         assert malformed[letter.raw or b""] in letter.reason
         assert letter.topic == names.TOPIC_EVENTS
 
+    assert processes.stop("stream.collector") == 0
     assert processes.stop("stream.worker") == 0
     assert not (settings.run_dir / "worker.ready").exists()
     state = FeatureState.open(settings.online_path, PLAN)

@@ -1,5 +1,6 @@
 """The collector as a process: ``python -m tastemaker.stream.collector`` serves it with the environment's settings."""
 
+import signal
 import sys
 
 from tastemaker.errors import TastemakerError
@@ -25,6 +26,9 @@ def main() -> int:
     except TastemakerError as error:
         print(error, file=sys.stderr)
         return 1
+    # uvicorn handles the signals while it serves, and raises them again when it is done: here, to end with status 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     producer = BackgroundProducer(lambda: KafkaProducer(settings, max_block_s=2.0), capacity=20_000)
     app = create_app(
         producer,

@@ -109,7 +109,7 @@ def run_worker(
         BrokerError: the broker's data is not the data that the positions were taken from.
     """
     if not settings.plan_path.exists():
-        raise StackError(f"no feature plan at {settings.plan_path}; run `tastemaker apply` first")
+        raise StackError(f"no feature plan at {settings.plan_path}; run `tastemaker features apply` first")
     ready = ready_path(settings)
     with writer_lock(settings.home, "the stream worker"):
         ready.unlink(missing_ok=True)  # left behind by one that was killed
@@ -133,6 +133,7 @@ def run_worker(
             ready.write_text(str(os.getpid()))
             worker.run(watch.check)
         finally:
+            gc.unfreeze()
             ready.unlink(missing_ok=True)
             state.close()
             for connection in (consumer, producer):

@@ -87,7 +87,7 @@ def test_worker_waits_for_a_broker_that_is_not_there_yet(settings):
 
 def test_worker_without_a_plan_says_what_to_run(tmp_path):
     memory = broker()
-    with pytest.raises(StackError, match="tastemaker apply"):
+    with pytest.raises(StackError, match="tastemaker features apply"):
         run_worker(Settings(home=tmp_path), threading.Event(), memory.consumer, memory.producer)
 
 
