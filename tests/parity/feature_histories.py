@@ -173,7 +173,7 @@ def lake_of(path: Path, events: Sequence[ConsumedEvent]) -> Lake:
     return lake
 
 
-def _event(number: int, ago_us: int, kind: str, user: str | None, item: str | None, value: float | None) -> Event:
+def _event(*, number: int, ago_us: int, kind: str, user: str | None, item: str | None, value: float | None) -> Event:
     return Event(
         event_id=f"e{number}",
         type=kind,  # type: ignore[arg-type]

@@ -130,9 +130,10 @@ class PackedOnlineStore(OnlineStore):
 
     def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
         """Delete the rows of some views."""
-        if not tables or not Path(config.online_store.path).exists():
+        location = _location(config)
+        if not tables or (isinstance(location, Path) and not location.exists()):
             return
-        connection = database.connect_writer(_location(config))
+        connection = database.connect_writer(location)
         try:
             with database.transaction(connection):
                 connection.executemany(

@@ -44,6 +44,11 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
     default: float | str | None = None
     description: str = ""
 
+    def __post_init__(self) -> None:
+        """Make a whole number a float, as which JSON gives it back, so that hashes agree."""
+        if isinstance(self.default, int):
+            msgspec.structs.force_setattr(self, "default", float(self.default))
+
     @property
     def default_value(self) -> float | int | bool | str | list[object] | None:
         """The default as a value of the feature's type; JSON has no NaN, so a missing float default means NaN."""
@@ -94,7 +99,8 @@ class ViewPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def signature(self) -> str:
         """Name and content hash: stored with each row, so that no reader decodes a row of another layout."""
-        content = msgspec.structs.replace(self, description="", owner="")
+        features = tuple(msgspec.structs.replace(feature, description="") for feature in self.features)
+        content = msgspec.structs.replace(self, features=features, description="", owner="")
         return f"{self.name}@{hashlib.sha256(msgspec.json.encode(content)).hexdigest()[:12]}"
 
     @cached_property
