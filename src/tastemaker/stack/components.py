@@ -16,6 +16,7 @@ from tastemaker.stack.probes import http_answers, pid_in, port_open, prefect_wor
 __all__ = ["WORK_POOL", "announcements", "local_components", "prefect_env", "process_env"]
 
 WORK_POOL = "tastemaker"
+_WAITS_FOR_PLAN = "the feature declarations; apply them with: tastemaker features apply"
 # The parts share one machine: a few threads each are faster than as many as there are cores, for every part.
 _THREADS = {
     name: "2"
@@ -117,11 +118,14 @@ def _topics(settings: Settings) -> Component:
 
 
 def _collector(settings: Settings) -> Component:
+    line = [sys.executable, "-m", "tastemaker.stream.collector"]
     return Component(
         "collector",
-        lambda: [sys.executable, "-m", "tastemaker.stream.collector"],
+        # The declarations are applied after a first import, whose items the collector has to know.
+        lambda: line if settings.plan_path.exists() else None,
         ready=lambda _: http_answers(settings.host, settings.collector_port, "/health/ready"),
         needs=("topics",),
+        waits_for=_WAITS_FOR_PLAN,
     )
 
 
@@ -132,7 +136,7 @@ def _worker(settings: Settings) -> Component:
         lambda: line if settings.plan_path.exists() else None,
         ready=lambda pid: pid_in(settings.run_dir / "worker.ready", pid),
         needs=("topics",),
-        waits_for="the feature declarations; apply them with: tastemaker features apply",
+        waits_for=_WAITS_FOR_PLAN,
         start_timeout_s=900.0,  # it may rebuild the online store from the lake first
     )
 

@@ -14,7 +14,7 @@ from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset
 from tastemaker.lake.tables import Lake
 
-__all__ = ["Backfilled", "backfill"]
+__all__ = ["Backfilled", "backfill", "imported_items"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,18 @@ def backfill(lake: Lake, dataset: Dataset) -> Backfilled:
         dataset.events.num_rows - events.num_rows,
         dataset.items.num_rows - items.num_rows,
     )
+
+
+def imported_items(lake: Lake) -> set[str]:
+    """Ids of the items whose newest row in the lake is no tombstone; none where there is no lake yet."""
+    if not (lake.path(names.TABLE_ITEMS) / "_delta_log").is_dir():
+        return set()
+    with lake.connect() as duck:
+        rows = duck.execute(
+            f"""SELECT {names.ITEM_ID} FROM {names.TABLE_ITEMS} GROUP BY ALL
+            HAVING NOT arg_max({names.DELETED}, {names.UPDATED_AT})"""
+        ).fetchall()
+    return {row[0] for row in rows}
 
 
 def _new_rows(lake: Lake, table: str, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:

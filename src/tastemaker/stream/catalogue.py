@@ -1,9 +1,9 @@
-"""The ids of the catalogue, followed from the compacted items topic, for checking what events refer to."""
+"""The ids of the catalogue, for checking what events refer to: imported items, and then the compacted items topic."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tastemaker import names
 from tastemaker.broker.protocol import BrokerError, Consumer
@@ -21,11 +21,12 @@ class Catalogue:
 
     Args:
         connect: makes the consumer; called again after an error.
+        imported: ids of items that came into the lake without the topic.
     """
 
-    def __init__(self, connect: Callable[[], Consumer]) -> None:
+    def __init__(self, connect: Callable[[], Consumer], imported: Iterable[str] = ()) -> None:
         self._connect = connect
-        self._ids: set[str] = set()
+        self._ids = set(imported)
         self._positions: dict[int, int] = {}
         self._loaded = threading.Event()
         self._stopping = threading.Event()

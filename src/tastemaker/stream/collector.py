@@ -16,7 +16,9 @@ def main() -> int:
 
     from tastemaker.broker.background import BackgroundProducer
     from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
+    from tastemaker.lake.tables import Lake
     from tastemaker.stream.app import create_app
+    from tastemaker.stream.backfill import imported_items
     from tastemaker.stream.catalogue import Catalogue
     from tastemaker.stream.limits import Limits
 
@@ -32,7 +34,7 @@ def main() -> int:
     producer = BackgroundProducer(lambda: KafkaProducer(settings, max_block_s=2.0), capacity=20_000)
     app = create_app(
         producer,
-        Catalogue(lambda: KafkaConsumer(settings)),
+        Catalogue(lambda: KafkaConsumer(settings), imported_items(Lake(settings.lake_dir))),
         clock=settings.clock,
         limits=Limits(body_bytes=settings.max_body_bytes),
         reject_unknown_items=settings.unknown_items == "reject",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from stream_cases import THEN, event, item
 
@@ -11,8 +12,8 @@ from tastemaker.broker.protocol import Record
 from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import CleaningReport, Dataset
 from tastemaker.events.contract import Event
-from tastemaker.lake.tables import Lake
-from tastemaker.stream.backfill import Backfilled, backfill
+from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.stream.backfill import Backfilled, backfill, imported_items
 from tastemaker.stream.decode import Decoded
 from tastemaker.stream.rows import event_rows, item_rows
 
@@ -59,3 +60,20 @@ def test_event_that_came_live_before_is_not_added_again(lake):
 def test_event_id_that_stands_twice_in_the_source_is_refused(lake):
     with pytest.raises(DataError, match="more than once"):
         backfill(lake, dataset(event("e1"), event("e1")))
+
+
+def test_imported_items_are_those_whose_newest_row_is_no_tombstone(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    assert imported_items(lake) == set()
+    lake.create()
+    schema = SCHEMAS[names.TABLE_ITEMS]
+    # (item, seconds, tombstone): "gone" was removed after it came; "back" came again after it was removed.
+    rows = [("kept", 1, False), ("gone", 1, False), ("gone", 2, True), ("back", 1, True), ("back", 2, False)]
+    known = {
+        names.ITEM_ID: [row[0] for row in rows],
+        names.UPDATED_AT: [row[1] * 1_000_000 for row in rows],
+        names.DELETED: [row[2] for row in rows],
+    }
+    table = pa.table({f.name: pa.array(known.get(f.name, [None] * len(rows)), f.type) for f in schema})
+    lake.append(names.TABLE_ITEMS, table, {"test": 1})
+    assert imported_items(lake) == {"kept", "back"}
