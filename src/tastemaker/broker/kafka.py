@@ -60,6 +60,7 @@ class KafkaProducer:
         self._settings = settings
         self._max_block_s = max_block_s
         self._room = _Room(buffer_bytes)
+        self._pending: set[Future[Delivered]] = set()
         try:
             self._client = ClientProducer(
                 **client_config(settings),
@@ -85,16 +86,19 @@ class KafkaProducer:
 
         def settle(metadata: Any, error: BaseException | None = None) -> None:
             self._room.give(size)
+            self._pending.discard(delivery)
             with suppress(InvalidStateError):  # cancelled by its holder
                 if error is None:
                     delivery.set_result(Delivered(metadata.topic, metadata.partition, metadata.offset))
                 else:
                     delivery.set_exception(translated(error, f"sending to {topic}"))
 
+        self._pending.add(delivery)
         try:
             sent = self._client.send(topic, value=value, key=key, headers=list(headers))
         except BaseException as error:
             self._room.take_back(size)
+            self._pending.discard(delivery)
             if isinstance(error, errors.KafkaTimeoutError):
                 raise self._no_metadata(topic, error) from error
             if isinstance(error, errors.KafkaError):
@@ -117,6 +121,10 @@ class KafkaProducer:
             self._client.flush(timeout)
         with suppress(errors.KafkaError):
             self._client.close(0.5)
+        # The library leaves the futures of what it could not send unresolved for ever.
+        for delivery in list(self._pending):
+            with suppress(InvalidStateError):
+                delivery.set_exception(BrokerUnavailable("the producer was closed before the broker had the record"))
 
     def _no_metadata(self, topic: str, error: BaseException) -> BrokerError:
         # The library says "timeout" both for a topic that does not exist and for a broker that is away.

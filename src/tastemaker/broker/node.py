@@ -73,7 +73,7 @@ log.cleaner.io.buffer.size=131072
 
 _LOG4J = """\
 <?xml version="1.0" encoding="UTF-8"?>
-<Configuration status="WARN">
+<Configuration status="WARN" shutdownHook="disable">
   <Appenders>
     <Console name="out" target="SYSTEM_OUT"><PatternLayout pattern="%-5p %m (%c{1})%n"/></Console>
   </Appenders>

@@ -50,7 +50,7 @@ class Runner:
         say: Callable[[str], None],
     ) -> None:
         self.component = component
-        self.status = Status(component.name, since=time.time())
+        self.status = Status(component.name, "waiting", since=time.time())
         self._marker = f"{token}:{component.name}"
         self._env = {**env, **component.env, processes.MARKER: self._marker}
         self._log = log
