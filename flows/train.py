@@ -140,17 +140,17 @@ def train_flow(
         lineage = collect_lineage(
             lake=Lake(settings.lake_dir),
             repository=settings.repository,
-            data_from=trained.data_from,
+            data_from=trained.card.data_from,
             data_to=cut,
             plan_hash=FeaturePlan.load(settings.plan_path).hash,
-            parameters=trained.parameters,
+            parameters=trained.card.parameters.model_dump(mode="json"),
             seed=seed,
             now=settings.clock.now(),
             run=str(flow_run.get_id() or ""),
         )
         evidence = Evidence(
             release=release_id(settings.clock.now(), files),
-            events=trained.events,
+            events=trained.card.interactions,
             evaluation=report,
             drift=drift,
             parity=parity,

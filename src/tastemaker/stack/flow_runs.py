@@ -5,6 +5,7 @@ once.
 """
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -51,22 +52,37 @@ class FlowRuns:
 
     Args:
         prefect_url: base address of the server.
+        patience_s: how long a server that is busy or coming back is asked again, in seconds.
+        transport: of the HTTP client; for tests.
     """
 
-    def __init__(self, prefect_url: str) -> None:
+    def __init__(
+        self, prefect_url: str, patience_s: float = 30.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._url = prefect_url
-        self._client = httpx.Client(base_url=f"{prefect_url}/api", timeout=30)
+        self._patience_s = patience_s
+        self._client = httpx.Client(base_url=f"{prefect_url}/api", timeout=30, transport=transport)
 
     def _call(self, method: str, path: str, **body: Any) -> Any:
-        try:
-            response = self._client.request(method, path, json=body or None)
-        except httpx.HTTPError as error:
-            raise StackError(
-                f"Prefect at {self._url} does not answer ({error}); start the stack with: tastemaker up"
-            ) from error
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                response = self._client.request(method, path, json=body or None)
+                problem = "" if response.status_code != httpx.codes.SERVICE_UNAVAILABLE else response.text
+            except httpx.HTTPError as error:
+                problem = str(error) or type(error).__name__
+            if not problem:
+                break
+            # Prefect says 503 while its SQLite file is locked; a killed server is back within seconds.
+            if time.monotonic() >= deadline:
+                raise StackError(
+                    f"Prefect at {self._url} does not answer ({problem}); start the stack with: tastemaker up"
+                )
+            time.sleep(0.5)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise StackError(f"Prefect knows no {path}; deploy the flows with: python -m flows.deploy")
-        response.raise_for_status()
+        if response.is_error:
+            raise StackError(f"Prefect answered {response.status_code} to {method} {path}: {response.text[:500]}")
         return response.json()
 
     def start(self, deployment: str, parameters: dict[str, Any]) -> str:
@@ -84,7 +100,11 @@ class FlowRuns:
         """
         found = self._call("GET", f"/deployments/name/{deployment}")
         run: dict[str, str] = self._call(
-            "POST", f"/deployments/{found['id']}/create_flow_run", parameters=parameters, state={"type": "SCHEDULED"}
+            "POST",
+            f"/deployments/{found['id']}/create_flow_run",
+            parameters=parameters,
+            state={"type": "SCHEDULED"},
+            idempotency_key=str(uuid.uuid4()),  # asking again never starts a second run
         )
         return run["id"]
 
