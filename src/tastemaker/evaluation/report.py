@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tastemaker.errors import DataError
@@ -81,19 +82,20 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def table(self) -> Table:
-        """The models for a terminal of 100 columns: the interval of NDCG, the other metrics as values."""
+        """The models for a terminal of 80 columns: NDCG and lift with their intervals; :meth:`rows` has all metrics."""
         title = f"{self.users:,} users, {self.items:,} items, top {self.k}, {self.level:.0%} intervals"
-        table = Table(title=f"{title} · {self.period}" if self.period else title)
+        table = Table(
+            title=f"{title} · {self.period}" if self.period else title, box=SIMPLE_HEAD, show_edge=False, pad_edge=False
+        )
         table.add_column("model", no_wrap=True)
-        for column in ("NDCG", "precision", "recall", "MRR", "hit rate", "coverage", f"lift of {self.reference}"):
-            table.add_column(column, justify="right")
+        for column in ("NDCG", "recall", f"lift of {self.reference}"):
+            table.add_column(column, justify="right", no_wrap=True)
         for name in self._best_first():
             found = self.models[name]
             table.add_row(
                 name,
                 _shown(found["ndcg"]),
-                *(f"{found[metric].value:.3f}" for metric in ("precision", "recall", "mrr", "hit_rate")),
-                f"{self.coverage[name]:.1%}",
+                f"{found['recall'].value:.3f}",
                 _shown(self.differences[name]["ndcg"], sign="+") if name in self.differences else "–",
                 style="bold" if name == self.reference else None,
             )

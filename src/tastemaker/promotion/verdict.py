@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tastemaker.errors import DataError
@@ -120,16 +121,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def table(self) -> Table:
         """For a terminal."""
         style = _STYLE[self.decision]
-        table = Table(title=f"Gate [{style}]{_WORDS[self.decision]}[/] · release {self.release} · policy {self.policy}")
-        for column in ("check", "outcome", "value", "limit", "found"):
-            table.add_column(column, justify="right" if column in {"value", "limit"} else "left")
+        title = f"Gate [{style}]{_WORDS[self.decision]}[/] · release {self.release} · policy {self.policy}"
+        table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table.add_column("check", no_wrap=True)
+        table.add_column("outcome")
+        table.add_column("found")
         for check in self.checks:
             found = check.summary if check.status == "pass" else f"{check.summary}\n→ {check.remedy}"
             table.add_row(
                 check.name,
                 f"[{_STYLE[check.status]}]{_WORDS[check.status]}[/]",
-                _value(check),
-                _number(check.limit),
                 found.replace("[", r"\["),
             )
         return table
