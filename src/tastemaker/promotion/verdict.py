@@ -127,7 +127,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         table.add_column("outcome")
         table.add_column("found")
         for check in self.checks:
-            found = check.summary if check.status == "pass" else f"{check.summary}\n→ {check.remedy}"
+            found = f"{_value(check)}: {check.summary}" if check.low is not None else check.summary
+            found += "" if check.status == "pass" else f"\n→ {check.remedy}"
             table.add_row(
                 check.name,
                 f"[{_STYLE[check.status]}]{_WORDS[check.status]}[/]",

@@ -34,8 +34,8 @@ def test_good_evidence_passes_every_check():
         ({"champion": "r0", "evaluation": report(champion=(0, -0.0071, 0.01))}, "non_inferiority", "pass", "pass"),
         ({"champion": "r0", "evaluation": report(champion=(0, -0.0073, 0.01))}, "non_inferiority", "fail", "fail"),
         ({"evaluation": report(coverage=0.049)}, "coverage", "fail", "fail"),
-        ({"drift": drift(drifted=3)}, "drift", "pass", "pass"),
-        ({"drift": drift(drifted=4)}, "drift", "fail", "fail"),
+        ({"drift": drift(drifted=5)}, "drift", "pass", "pass"),
+        ({"drift": drift(drifted=6)}, "drift", "fail", "fail"),
         ({"drift": None}, "drift", "fail", "fail"),
         ({"drift": drift(error="Evidently broke")}, "drift", "fail", "fail"),
         ({"drift": drift(columns=0)}, "drift", "fail", "fail"),
@@ -123,7 +123,7 @@ def test_the_verdict_survives_json_unchanged():
 def test_markdown_shows_decision_checks_and_remedies():
     text = decide(policy(), evidence(drift=None), now=NOW).markdown()
     assert text.startswith("## Gate: FAIL\n")
-    assert "| drift | FAIL | – | 0.3 | drift is unknown: there is no report |" in text
+    assert "| drift | FAIL | – | 0.5 | drift is unknown: there is no report |" in text
     assert "- **drift**: make the drift report run" in text
     # lift .03 in [.01, .05] against limit 0
     assert "| quality_lift | pass | 0.03 [0.01, 0.05] | 0 |" in text
