@@ -1,0 +1,1 @@
+"""Retrieval: the catalogue with its vectors, and the named candidate sources over it."""

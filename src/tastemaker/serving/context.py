@@ -1,0 +1,117 @@
+"""From a request to what is known of the shopper: history of user and session, purchases, and the query."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker import names
+from tastemaker.events.contract import EVENT_TYPES
+from tastemaker.features.reader import FeatureReader
+from tastemaker.features.semantics import DAY_US
+from tastemaker.retrieval.catalogue import Catalogue
+from tastemaker.retrieval.encoders import History, QueryEncoder
+from tastemaker.retrieval.interest import combine, recency, type_weights
+from tastemaker.retrieval.source import Query
+from tastemaker.serving.signals import TARGET, Signals
+
+__all__ = ["ShopperContext", "encode_queries", "read_shopper"]
+
+_TYPE_INDEX = {name: index for index, name in enumerate(EVENT_TYPES)}
+_WEIGHTS = type_weights()
+
+
+@dataclass(frozen=True, eq=False)
+class ShopperContext:
+    """What is known of a shopper at a moment.
+
+    Attributes:
+        user: the id; None for a session alone.
+        history: newest events of user and session together, newest first.
+        query: what the candidate sources see.
+        owned_values: float32 ``[owned, features]`` of ``user_item_activity``, in the order of ``query.owned``.
+    """
+
+    user: str | None
+    history: History
+    query: Query
+    owned_values: npt.NDArray[np.float32]
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known that a list could be made from."""
+        return bool(len(self.query.habits))
+
+    def newest_types(self) -> Mapping[int, str]:
+        """The kind of the newest event with each row of the history."""
+        rows, types, _ = self.history
+        pairs = zip(rows[::-1].tolist(), types[::-1].tolist(), strict=True)
+        return {row: EVENT_TYPES[kind] for row, kind in pairs}
+
+
+def read_shopper(
+    reader: FeatureReader,
+    signals: Signals,
+    catalogue: Catalogue,
+    user: str | None,
+    session: str | None,
+    now_us: int,
+) -> ShopperContext:
+    """Read what the online store knows. Items that the catalogue does not know are passed over.
+
+    Args:
+        reader: of the online store, or of a snapshot of the past.
+        signals: where its views have what.
+        catalogue: gives items their rows.
+        user: id, if any.
+        session: id, if any.
+        now_us: the moment, in microseconds.
+    """
+    events = list(reader.history(names.VIEW_USER_HISTORY, user, now_us)) if user else []
+    if session:
+        seen = set(events)  # an event can be in both histories, and counts once
+        events += [event for event in reader.history(names.VIEW_SESSION_HISTORY, session, now_us) if event not in seen]
+    ordered = sorted(events, key=lambda event: -event[2])  # stable: within a moment in the store's order
+    rows = catalogue.rows(event[0] for event in ordered)
+    types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
+    times = np.array([event[2] for event in ordered], dtype=np.int64)
+    useful = (rows >= 0) & (_WEIGHTS[types] > 0) if len(ordered) else np.zeros(0, dtype=np.bool_)
+    rows, types, times = rows[useful], types[useful], times[useful]
+
+    item_ids, values = reader.scan(names.VIEW_USER_ITEM_ACTIVITY, user, now_us) if user else ([], _nothing(reader))
+    owned = catalogue.rows(item_ids)
+    bought = (owned >= 0) & (values[:, signals.own_count] > 0)
+    owned, values = owned[bought], values[bought]
+
+    ages = (now_us - times) / DAY_US
+    anchors, anchor_weights = combine(rows, _WEIGHTS[types] * recency(ages))
+    # The history's own purchases are among the owned items: only its other events are added.
+    extra = types != _TYPE_INDEX[TARGET] if user else np.ones(len(types), dtype=np.bool_)
+    once = np.full(len(owned), _WEIGHTS[_TYPE_INDEX[TARGET]])
+    habits, habit_weights = combine(np.concatenate([owned, rows[extra]]), np.concatenate([once, _WEIGHTS[types[extra]]]))
+    query = Query(
+        vector=None,
+        anchors=anchors,
+        anchor_weights=anchor_weights / max(float(anchor_weights.sum()), 1e-9),
+        habits=habits,
+        habit_weights=np.minimum(habit_weights, 1.0),
+        owned=owned,
+        owned_scores=values[:, signals.own_decayed],
+    )
+    return ShopperContext(user, (rows, types, times), query, values)
+
+
+def _nothing(reader: FeatureReader) -> npt.NDArray[np.float32]:
+    return np.zeros((0, len(reader.plan.view(names.VIEW_USER_ITEM_ACTIVITY).features)), dtype=np.float32)
+
+
+def encode_queries(
+    contexts: Sequence[ShopperContext], encoder: QueryEncoder, catalogue: Catalogue, now_us: int
+) -> list[ShopperContext]:
+    """The contexts with their query vectors; a shopper without history keeps none."""
+    vectors = encoder([context.history for context in contexts], now_us, catalogue.vectors)
+    return [
+        replace(context, query=replace(context.query, vector=vector)) if len(context.history[0]) else context
+        for context, vector in zip(contexts, vectors, strict=True)
+    ]

@@ -1,0 +1,76 @@
+"""Load a release directory: everything that a recommender needs, checked to belong together."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tastemaker.errors import DataError, ServingError
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.serving.ranking import Ranker
+from tastemaker.serving.signals import Signals
+from tastemaker.training.ranking_features import RankingLayout
+from tastemaker.training.release_files import PLAN, RANKER, ModelCard
+from tastemaker.training.retrieval_load import LoadedRetrieval, load_retrieval
+
+__all__ = ["Release", "load_release"]
+
+_MANIFEST: Final = "manifest.json"  # written at registration
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """A loaded release.
+
+    Attributes:
+        release_id: from the manifest of a registered release, else the directory's name.
+        card: how it was made.
+        plan: the feature plan that it was trained with.
+        retrieval: towers, tables, catalogue at the cut.
+        ranker: the ranker.
+        layout: columns of the ranker's matrix.
+        signals: columns that the pipeline relies on.
+    """
+
+    release_id: str
+    card: ModelCard
+    plan: FeaturePlan
+    retrieval: LoadedRetrieval
+    ranker: Ranker
+    layout: RankingLayout
+    signals: Signals
+
+
+def load_release(directory: Path) -> Release:
+    """Load one.
+
+    Raises:
+        ServingError: something is missing, or its files do not belong together.
+    """
+    card = ModelCard.read(directory)
+    try:
+        plan = FeaturePlan.load(directory / PLAN)
+        layout, signals = RankingLayout.of(plan), Signals.of(plan)
+    except DataError as error:
+        raise ServingError(f"the release in {directory} has no usable feature plan: {error}") from error
+    if plan.hash != card.plan_hash or layout.names != card.ranking_features:
+        raise ServingError(
+            f"the release in {directory} was trained with feature plan {card.plan_hash}, but holds {plan.hash};"
+            " train it again"
+        )
+    retrieval = load_retrieval(directory, card.parameters)
+    ids = "\n".join(retrieval.catalogue.item_ids)
+    if hashlib.sha256(ids.encode()).hexdigest() != card.vocabulary_hash:
+        raise ServingError(f"the items of the release in {directory} are not those that it was trained on")
+    ranker = Ranker(directory / RANKER, card.parameters.retrieval.limit)
+    return Release(_release_id(directory), card, plan, retrieval, ranker, layout, signals)
+
+
+def _release_id(directory: Path) -> str:
+    try:
+        return str(json.loads((directory / _MANIFEST).read_bytes())["release"])
+    except FileNotFoundError:
+        return directory.name
+    except (KeyError, TypeError, ValueError) as error:
+        raise ServingError(f"{directory / _MANIFEST} is no release manifest: {error!r}") from error

@@ -1,0 +1,1 @@
+"""Training: from the lake and point-in-time features to a release directory that serving loads."""

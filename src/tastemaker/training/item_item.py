@@ -1,0 +1,120 @@
+"""Item-to-item weights from who interacted with what: the table behind the co-visitation source.
+
+Small catalogues get EASE (Steck, *Embarrassingly Shallow Autoencoders for Sparse Data*, WWW 2019), which measures
+best; its inverse is cubic in the number of items, so larger ones get the degree-normalised gram of GF-CF
+(Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021), which stays sparse.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # serving reads the parameters, and has no lake
+    from tastemaker.training.interactions import Interactions
+
+__all__ = ["ItemItemParameters", "Neighbours", "fit_item_item"]
+
+_BLOCK = 1_024
+
+
+class ItemItemParameters(BaseModel):
+    """Parameters of the item-to-item table.
+
+    Attributes:
+        ridge: EASE's regularisation; larger means smoother.
+        neighbours: kept per item.
+        ease_max_items: the largest catalogue that EASE is fitted for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ridge: float = Field(200.0, gt=0)
+    neighbours: int = Field(100, ge=1)
+    ease_max_items: int = Field(6_000, ge=0)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The strongest positive neighbours of each item.
+
+    Attributes:
+        items: int32 ``[n_items, k]``, strongest first; -1 as padding.
+        weights: float32 ``[n_items, k]``; 0 as padding.
+    """
+
+    items: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+
+
+def fit_item_item(interactions: "Interactions", n_items: int, parameters: ItemItemParameters) -> Neighbours:
+    """Fit the table on distinct (shopper, item) pairs; guests' baskets count as shoppers.
+
+    Args:
+        interactions: what happened.
+        n_items: size of the catalogue.
+        parameters: see there.
+    """
+    import scipy.sparse as sparse
+
+    seen = sparse.csr_matrix(
+        (np.ones(len(interactions), dtype=np.float32), (interactions.shopper, interactions.item)),
+        shape=(len(interactions.shoppers), n_items),
+    )
+    seen.data[:] = 1.0
+    active = np.flatnonzero(np.diff(seen.tocsc().indptr))
+    seen = seen[:, active]
+    if len(active) <= parameters.ease_max_items:
+        found = _strongest(_ease(seen, parameters.ridge), parameters.neighbours)
+    else:
+        found = _strongest_sparse(_normalised(seen), parameters.neighbours)
+    items = np.full((n_items, parameters.neighbours), -1, dtype=np.int32)
+    weights = np.zeros((n_items, parameters.neighbours), dtype=np.float32)
+    width = found[0].shape[1]
+    items[active, :width] = np.where(found[1] > 0, active[found[0]], -1)
+    weights[active, :width] = found[1]
+    return Neighbours(items, weights)
+
+
+def _ease(seen: Any, ridge: float) -> npt.NDArray[np.float32]:
+    """EASE's weight matrix, ``[n, n]``: row ``i`` holds what having item ``i`` says about the others."""
+    from scipy.linalg import lapack
+
+    gram = (seen.T @ seen).toarray().astype(np.float32)
+    gram[np.diag_indices(len(gram))] += np.float32(ridge)
+    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+    inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+    assert not failed, "a gram plus a positive ridge is positive definite"
+    assert not failed_too, "so is its inverse"
+    inverse = np.tril(inverse)
+    inverse += np.tril(inverse, -1).T
+    weights = inverse / -np.diag(inverse)
+    weights[np.diag_indices(len(weights))] = 0.0
+    return np.asarray(weights, dtype=np.float32)
+
+
+def _normalised(seen: Any) -> Any:
+    """The gram of the matrix whose entries are divided by the roots of both degrees, without its diagonal."""
+    import scipy.sparse as sparse
+
+    rows = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=1)).ravel(), 1.0))
+    columns = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=0)).ravel(), 1.0))
+    scaled = (sparse.diags(rows) @ seen @ sparse.diags(columns)).tocsr()
+    gram = (scaled.T @ scaled).tocsr()
+    gram.setdiag(0.0)
+    return gram
+
+
+def _strongest(dense: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Columns and values of the ``k`` largest positive entries per row, largest first; ties by column."""
+    k = min(k, dense.shape[1])
+    order = np.argsort(-dense, axis=1, kind="stable")[:, :k]
+    values = np.maximum(np.take_along_axis(dense, order, axis=1), 0.0)
+    return order, values.astype(np.float32)
+
+
+def _strongest_sparse(gram: Any, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    blocks = [_strongest(gram[start : start + _BLOCK].toarray(), k) for start in range(0, gram.shape[0], _BLOCK)]
+    return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])

@@ -1,0 +1,28 @@
+"""All parameters of a training run, each beside the part that it is for."""
+
+from pydantic import BaseModel, ConfigDict
+
+from tastemaker.retrieval.parameters import RetrievalParameters
+from tastemaker.training.item_item import ItemItemParameters
+from tastemaker.training.ranker_parameters import RankerParameters
+from tastemaker.training.tower_parameters import TowerParameters
+
+__all__ = ["TrainingParameters"]
+
+
+class TrainingParameters(BaseModel):
+    """Parameters of a release; they are stored in it.
+
+    Attributes:
+        towers: two-tower model.
+        item_item: co-visitation table.
+        retrieval: blend of the sources.
+        ranker: ranker.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    towers: TowerParameters = TowerParameters()
+    item_item: ItemItemParameters = ItemItemParameters()
+    retrieval: RetrievalParameters = RetrievalParameters()
+    ranker: RankerParameters = RankerParameters()

@@ -1,0 +1,118 @@
+"""The ranker's feature matrix: one function assembles it, in training and in serving.
+
+Its first columns are stored features (of Feast's ranking service), which training gets from point-in-time joins and
+serving from the online store. The rest follow from query and candidates, by the same code in both.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker import names
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.retrieval.blend import Blend
+from tastemaker.retrieval.catalogue import Catalogue
+from tastemaker.retrieval.covisitation import Covisitation
+from tastemaker.retrieval.source import Query
+from tastemaker.retrieval.trending import Trending
+
+__all__ = ["DERIVED", "RankingLayout", "ranking_matrix"]
+
+_DAY_US = 86_400_000_000
+SOURCES: Final = (names.SOURCE_REPEAT, names.SOURCE_COVISITATION, names.SOURCE_TWO_TOWER, names.SOURCE_TRENDING)
+DERIVED: Final = (
+    "two_tower",
+    "co_visitation",
+    "co_visitation_habits",
+    "owned_items",
+    "trending",
+    "category_share",
+    "price_gap",
+    "item_age_days",
+    *(f"from_{source}" for source in SOURCES),
+)
+
+
+@dataclass(frozen=True)
+class RankingLayout:
+    """The columns of the matrix.
+
+    Attributes:
+        stored: ``(view, feature, column of the view)`` of each stored feature, in order.
+        names: of all columns.
+    """
+
+    stored: tuple[tuple[str, str, int], ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plan: FeaturePlan) -> Self:
+        """The numeric features of the ranking service, then the derived ones."""
+        stored = tuple(
+            (view, feature, plan.view(view).feature_names.index(feature))
+            for view, feature in plan.service(names.SERVICE_RANKING).features
+            if plan.view(view).feature(feature).is_numeric
+        )
+        return cls(stored, tuple(feature for _, feature, _ in stored) + DERIVED)
+
+
+def ranking_matrix(
+    stored: npt.NDArray[np.float32],
+    query: Query,
+    candidates: Blend,
+    catalogue: Catalogue,
+    covisitation: Covisitation,
+    trending: Trending,
+    now_us: int,
+) -> npt.NDArray[np.float32]:
+    """Features of one shopper's candidates.
+
+    Args:
+        stored: ``[n, stored features]`` in the order of the layout.
+        query: who asks.
+        candidates: ``n`` of them.
+        catalogue: what the items are.
+        covisitation: the item-to-item source.
+        trending: the popularity source.
+        now_us: the moment, in microseconds.
+
+    Returns:
+        float32 ``[n, layout.names]``; NaN where a price or a vector is not known.
+    """
+    rows = candidates.rows
+    named = {source: ~np.isnan(candidates.scores[:, at]) for at, source in enumerate(candidates.sources)}
+    price = catalogue.log_price[rows]
+    created = catalogue.created_us[rows]
+    derived = [
+        catalogue.vectors[rows] @ query.vector if query.vector is not None else np.full(len(rows), np.nan),
+        covisitation.of(rows, query.anchors, query.anchor_weights),
+        covisitation.of(rows, query.habits, query.habit_weights),
+        np.full(len(rows), len(query.owned)),
+        trending.scores[rows],
+        _category_share(rows, query, catalogue),
+        np.abs(price - _usual_price(query, catalogue)),
+        np.maximum(now_us - created, 0) / _DAY_US,
+        *(named.get(source, np.zeros(len(rows))) for source in SOURCES),
+    ]
+    return np.concatenate([stored, np.stack(derived, axis=1).astype(np.float32)], axis=1)
+
+
+def _category_share(
+    rows: npt.NDArray[np.int64], query: Query, catalogue: Catalogue
+) -> npt.NDArray[np.float64]:
+    """Share of the shopper's habits in each candidate's category; 0 without a category."""
+    leaf = catalogue.leaf
+    own = leaf[query.habits]
+    share = np.bincount(own[own >= 0], weights=query.habit_weights[own >= 0], minlength=int(leaf.max(initial=0)) + 1)
+    share /= max(float(query.habit_weights.sum()), 1e-9)
+    return np.where(leaf[rows] >= 0, share[leaf[rows]], 0.0)
+
+
+def _usual_price(query: Query, catalogue: Catalogue) -> float:
+    """The mean logarithmic price of what the shopper deals with; NaN where none is known."""
+    prices = catalogue.log_price[query.habits]
+    known = ~np.isnan(prices)
+    total = float(query.habit_weights[known].sum())
+    return float(prices[known] @ query.habit_weights[known]) / total if total > 0 else float("nan")

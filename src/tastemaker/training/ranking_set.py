@@ -1,0 +1,176 @@
+"""Training lists of the ranker: what retrieval would have offered at moments of the past, and what was bought then."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker import names
+from tastemaker.clock import to_us
+from tastemaker.errors import DataError
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.snapshot import SnapshotReader
+from tastemaker.lake.tables import Lake
+from tastemaker.retrieval.blend import Blend
+from tastemaker.serving.candidates import CandidateSources, find_candidates
+from tastemaker.serving.context import ShopperContext, encode_queries, read_shopper
+from tastemaker.serving.ranking import read_stored
+from tastemaker.serving.signals import TARGET, Signals
+from tastemaker.settings import Settings
+from tastemaker.training.parameters import TrainingParameters
+from tastemaker.training.ranking_features import RankingLayout, ranking_matrix
+from tastemaker.training.retrieval_load import LoadedRetrieval
+
+__all__ = ["RankingSet", "lists_at", "merge_sets"]
+
+_PARITY_USERS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class RankingSet:
+    """Lists with labels.
+
+    Attributes:
+        features: float32 ``[lists, limit, features]``; 0 as padding.
+        labels: float32 ``[lists, limit]``: 1 bought, 0 not, -1 padding.
+        trained: float32 ``[rows, stored]``: a sample of stored features as the point-in-time join gave them.
+        served: float32 ``[rows, stored]``: the same cells as serving reads them.
+        recall: share of what was bought that retrieval had offered.
+    """
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.float32]
+    trained: npt.NDArray[np.float32]
+    served: npt.NDArray[np.float32]
+    recall: float
+
+
+def merge_sets(sets: Sequence[RankingSet]) -> RankingSet:
+    """All lists of several moments."""
+    return RankingSet(
+        features=np.concatenate([one.features for one in sets]),
+        labels=np.concatenate([one.labels for one in sets]),
+        trained=np.concatenate([one.trained for one in sets]),
+        served=np.concatenate([one.served for one in sets]),
+        recall=float(np.mean([one.recall for one in sets])),
+    )
+
+
+def lists_at(
+    settings: Settings,
+    plan: FeaturePlan,
+    retrieval: LoadedRetrieval,
+    parameters: TrainingParameters,
+    at: datetime,
+    seed: int,
+    progress: Callable[[str], None] = lambda message: None,
+) -> RankingSet:
+    """Lists of the shoppers who bought something in the label window after a moment.
+
+    Candidates and derived features come from serving's own stages over a snapshot of the online store at that
+    moment; stored features come from Feast's point-in-time join.
+
+    Args:
+        settings: where lake and feature repository are.
+        plan: the feature plan.
+        retrieval: fitted on data before ``at``; nothing of the label window may be in it.
+        parameters: see there.
+        at: the moment.
+        seed: of the choice of shoppers, where there are more than ``max_lists``.
+        progress: told what happens.
+
+    Raises:
+        DataError: nobody known before the moment bought anything in the window.
+    """
+    lake, now_us = Lake(settings.lake_dir), to_us(at)
+    bought = _bought(lake, at, parameters.ranker.label_days)
+    signals, layout = Signals.of(plan), RankingLayout.of(plan)
+    reader = SnapshotReader.as_of(lake, plan, now_us)
+    try:
+        catalogue = retrieval.catalogue.updated(reader.items_changed()[1], retrieval.items)
+        popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us)[:, signals.trend]
+        sources = CandidateSources.over(catalogue, retrieval.covisitation, popularity)
+        users = sorted(bought)
+        if len(users) > parameters.ranker.max_lists:
+            chosen = np.random.default_rng(seed).choice(len(users), parameters.ranker.max_lists, replace=False)
+            users = [users[index] for index in np.sort(chosen)]
+        read = (read_shopper(reader, signals, catalogue, user, None, now_us) for user in users)
+        contexts = encode_queries([shopper for shopper in read if shopper.known], retrieval.queries, catalogue, now_us)
+        if not contexts:
+            raise DataError(
+                f"nobody known before {at.isoformat()} bought anything in the {parameters.ranker.label_days} days"
+                " after it; import more history, or train at a later cut"
+            )
+        offered = [find_candidates(sources, parameters.retrieval, shopper.query, catalogue)[0] for shopper in contexts]
+        stored = _stored(settings, layout, contexts, offered, catalogue.item_ids, at)
+        sample = np.linspace(0, len(contexts) - 1, min(_PARITY_USERS, len(contexts))).astype(int)
+        ids = catalogue.item_ids
+        served = [
+            read_stored(reader, layout, contexts[i], offered[i].rows, [ids[row] for row in offered[i].rows], now_us)
+            for i in sample
+        ]
+    finally:
+        reader.close()
+    limit = parameters.retrieval.limit
+    features = np.zeros((len(contexts), limit, len(layout.names)), dtype=np.float32)
+    labels = np.full((len(contexts), limit), -1.0, dtype=np.float32)
+    hits = 0
+    for index, (shopper, candidates) in enumerate(zip(contexts, offered, strict=True)):
+        n = len(candidates.rows)
+        features[index, :n] = ranking_matrix(
+            stored[index], shopper.query, candidates, catalogue, sources.covisitation, sources.trending, now_us
+        )
+        wanted = bought[shopper.user or ""]
+        labels[index, :n] = [ids[row] in wanted for row in candidates.rows.tolist()]
+        hits += int((labels[index, :n] == 1).sum())
+    recall = hits / max(1, sum(len(bought[shopper.user or ""]) for shopper in contexts))
+    progress(f"{len(contexts):,} lists as of {at:%Y-%m-%d}: retrieval offers {recall:.1%} of what was bought then")
+    return RankingSet(features, labels, np.concatenate([stored[i] for i in sample]), np.concatenate(served), recall)
+
+
+def _bought(lake: Lake, at: datetime, days: int) -> dict[str, set[str]]:
+    """Items that each user bought in the window ``at ≤ occurred_at < at + days``."""
+    with lake.connect() as connection:
+        rows = connection.execute(
+            f"SELECT DISTINCT {names.USER_ID}, {names.ITEM_ID} FROM {names.TABLE_EVENTS}"
+            f" WHERE {names.TYPE} = $target AND {names.USER_ID} IS NOT NULL AND {names.ITEM_ID} IS NOT NULL"
+            f" AND {names.OCCURRED_AT} >= $start AND {names.OCCURRED_AT} < $end",
+            {"target": TARGET, "start": at, "end": at + timedelta(days=days)},
+        ).fetchall()
+    bought: dict[str, set[str]] = {}
+    for user, item in rows:
+        bought.setdefault(user, set()).add(item)
+    return bought
+
+
+def _stored(
+    settings: Settings,
+    layout: RankingLayout,
+    contexts: Sequence[ShopperContext],
+    offered: Sequence[Blend],
+    item_ids: Sequence[str],
+    at: datetime,
+) -> list[npt.NDArray[np.float32]]:
+    """Stored features of each list's candidates as of ``at``, through Feast: ``[candidates, stored]`` per list."""
+    import pandas as pd
+
+    from tastemaker.features.repository import training_frame
+
+    sizes = [len(candidates.rows) for candidates in offered]
+    rows = np.concatenate([candidates.rows for candidates in offered])
+    frame = training_frame(
+        settings,
+        pd.DataFrame(
+            {
+                names.USER_ID: np.repeat([shopper.user for shopper in contexts], sizes),
+                names.ITEM_ID: np.asarray(item_ids, dtype=object)[rows],
+                "event_timestamp": pd.Timestamp(at),
+            }
+        ),
+        names.SERVICE_RANKING,
+    )
+    columns = [frame[feature].to_numpy(zero_copy_only=False).astype(np.float32) for _, feature, _ in layout.stored]
+    matrix = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=np.float32)
+    return np.split(matrix, np.cumsum(sizes)[:-1])

@@ -1,0 +1,99 @@
+"""What a release directory holds: the names of its files, and the card that says how to read them."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tastemaker.errors import ServingError
+from tastemaker.training.parameters import TrainingParameters
+
+__all__ = [
+    "CARD",
+    "COVISITATION",
+    "FORMAT",
+    "ITEMS",
+    "ITEM_TOWER",
+    "ITEM_VECTORS",
+    "PLAN",
+    "QUERY_TOWER",
+    "RANKER",
+    "ModelCard",
+]
+
+FORMAT: Final = 1
+CARD: Final = "model.json"
+PLAN: Final = "plan.json"
+ITEMS: Final = "items.json"
+ITEM_VECTORS: Final = "item_vectors.npy"
+COVISITATION: Final = "covisitation.npz"
+ITEM_TOWER: Final = "item_tower"
+QUERY_TOWER: Final = "query_tower"
+RANKER: Final = "ranker"
+
+
+class ModelCard(BaseModel):
+    """How a release was made, and what reading it needs.
+
+    Attributes:
+        format: of the directory; serving refuses another.
+        cut: first moment that training did not see (UTC).
+        data_from: time of the first event that it saw.
+        interactions: events that it saw.
+        users: that they are of.
+        items: size of the vocabulary.
+        seed: of the run.
+        targets: event types that a list should lead to.
+        plan_hash: of the feature plan that it was trained with.
+        vocabulary_hash: of the item ids in order; vectors and tables have their rows in it.
+        ranking_features: columns of the ranker's matrix.
+        parameters: of the run.
+        metrics: that training knows.
+        seconds: wall time by step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    cut: datetime
+    data_from: datetime
+    interactions: int
+    users: int
+    items: int
+    seed: int
+    targets: tuple[str, ...]
+    plan_hash: str
+    vocabulary_hash: str
+    ranking_features: tuple[str, ...]
+    parameters: TrainingParameters
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+
+    def write(self, directory: Path) -> None:
+        """Write it into a release directory."""
+        content = msgspec.json.format(self.model_dump_json().encode(), indent=2)
+        (directory / CARD).write_bytes(content + b"\n")
+
+    @classmethod
+    def read(cls, directory: Path) -> "ModelCard":
+        """Read it from a release directory.
+
+        Raises:
+            ServingError: there is none, or it is of another format.
+        """
+        path = directory / CARD
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ServingError(f"{directory} is no release: it has no {CARD}; train one: tastemaker train") from error
+        try:
+            found = msgspec.json.decode(raw)
+            if found.get("format") != FORMAT:
+                raise ServingError(
+                    f"{path} has format {found.get('format')}, this version reads {FORMAT}; train the release again"
+                )
+            return cls.model_validate(found)
+        except (msgspec.DecodeError, ValidationError, AttributeError) as error:
+            raise ServingError(f"{path} does not decode ({error}); train the release again") from error

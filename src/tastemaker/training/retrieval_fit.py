@@ -1,0 +1,94 @@
+"""Fit everything that retrieval needs on the data before one moment, and write it where serving loads it from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tastemaker import names
+from tastemaker.clock import from_us
+from tastemaker.errors import DataError
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.lake.tables import Lake
+from tastemaker.retrieval.interest import TYPE_WEIGHTS
+from tastemaker.serving.signals import TARGET
+from tastemaker.training.interactions import load_interactions
+from tastemaker.training.item_item import fit_item_item
+from tastemaker.training.items import load_items
+from tastemaker.training.parameters import TrainingParameters
+from tastemaker.training.release_files import COVISITATION, ITEM_VECTORS, ITEMS
+
+__all__ = ["RetrievalFit", "fit_retrieval"]
+
+
+@dataclass(frozen=True)
+class RetrievalFit:
+    """What was fitted, and on what.
+
+    Attributes:
+        directory: holds the files.
+        item_ids: the vocabulary.
+        data_from: time of the first event.
+        interactions: events.
+        users: that they are of.
+        metrics: of the fit.
+    """
+
+    directory: Path
+    item_ids: tuple[str, ...]
+    data_from: datetime
+    interactions: int
+    users: int
+    metrics: Mapping[str, float]
+
+
+def fit_retrieval(
+    lake: Lake,
+    plan: FeaturePlan,
+    cut: datetime,
+    directory: Path,
+    parameters: TrainingParameters,
+    seed: int,
+    progress: Callable[[str], None] = lambda message: None,
+) -> RetrievalFit:
+    """Fit the towers and the item-to-item table on everything before ``cut``.
+
+    Args:
+        lake: the data.
+        plan: says which events make a history.
+        cut: nothing from this moment on is read.
+        directory: gets the files; made when missing.
+        parameters: see there.
+        seed: see there.
+        progress: told what happens.
+
+    Raises:
+        DataError: there is not enough to learn from.
+    """
+    from tastemaker.training.tower_training import export_towers, train_towers
+
+    directory.mkdir(parents=True, exist_ok=True)
+    items = load_items(lake, cut)
+    if not items:
+        raise DataError(f"the lake at {lake.root} has no item before {cut.isoformat()}; import a catalogue")
+    item_ids = tuple(item.item_id for item in items)
+    types = sorted(plan.view(names.VIEW_USER_HISTORY).types & TYPE_WEIGHTS.keys())
+    interactions = load_interactions(lake, item_ids, cut, types)
+    progress(f"{len(interactions):,} events of {interactions.n_users:,} users with {len(items):,} items")
+    neighbours = fit_item_item(interactions, len(items), parameters.item_item)
+    np.savez(directory / COVISITATION, items=neighbours.items, weights=neighbours.weights)
+    progress("item-to-item table fitted")
+    model, loss = train_towers(interactions, items, (TARGET,), parameters.towers, seed, progress)
+    np.save(directory / ITEM_VECTORS, export_towers(model, parameters.towers, directory))
+    (directory / ITEMS).write_bytes(msgspec.json.encode(items))
+    return RetrievalFit(
+        directory=directory,
+        item_ids=item_ids,
+        data_from=from_us(int(interactions.time_us.min())),
+        interactions=len(interactions),
+        users=interactions.n_users,
+        metrics={"two_tower_loss": loss},
+    )
