@@ -130,7 +130,8 @@ def _value(feature: FeatureSpec, own: Sequence[Event], at_us: int) -> Any:
         seen = [event for event, time in zip(seen, times, strict=True) if time >= begin]
     if feature.function == "count":
         return len(seen)
-    return min(sum(round(event.value * 1_000_000) for event in seen if event.value is not None), 2**62) / 1_000_000
+    total = min(sum(round(event.value * 1_000_000) for event in seen if event.value is not None), 2**62)
+    return float(total) / 1e6  # the float nearest to the whole sum, then divided
 
 
 def same(left: Any, right: Any) -> bool:
@@ -199,10 +200,19 @@ EVENTS = st.builds(
     ago_us=AGES_US,
     kind=st.sampled_from([*ANY, "wishlist", "search"]),
     user=st.sampled_from(["u1", "u2", None]),
-    item=st.sampled_from(["i1", "i2", "i\x1f3", None]),
+    item=st.sampled_from(["i1", "i2", "i\x1f\x00\x1b3", None]),
     value=st.one_of(st.none(), st.floats(0, 1e4), st.sampled_from([0.0, 0.0000005, 1e12])),
 )
 HISTORIES = st.lists(EVENTS, max_size=30)
+# One entity with events on both sides of every border: of the head, of tiles, of windows and TTLs, and of the present.
+EDGES = [
+    _event(number=number, ago_us=ago_us, kind="purchase", user="u1", item="i1", value=1.1 + number)
+    for number, ago_us in enumerate(
+        edge + offset
+        for edge in (-4_999_999, 0, 5_000_000, HOUR_US, 2 * HOUR_US, DAY_US, 2 * DAY_US, 3 * DAY_US, 90 * DAY_US)
+        for offset in (-1, 0, 1)
+    )
+]
 
 
 def keys_of(view: ViewPlan, events: Iterable[Event]) -> list[tuple[str, ...]]:

@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 import duckdb
-from feature_histories import DAY_US, HISTORIES, NOW_US, PLAN, keys_of, lake_of, reference, same
-from hypothesis import given, settings
+from feature_histories import DAY_US, EDGES, HISTORIES, NOW_US, PLAN, keys_of, lake_of, reference, same
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tastemaker.events.contract import Event
@@ -33,7 +33,8 @@ def computed(lake_connection: duckdb.DuckDBPyConnection, view: ViewPlan, rows: l
 
 
 @given(events=HISTORIES, moments=MOMENTS)
-@settings(max_examples=60, deadline=None)
+@example(events=EDGES, moments=[NOW_US, NOW_US + DAY_US, NOW_US + DAY_US + 1])
+@settings(max_examples=30, deadline=None)
 def test_sql_equals_reference_as_of_any_row(events: list[Event], moments: list[int]) -> None:
     unique = list({event.event_id: event for event in reversed(events)}.values())
     # The moment of an event is the edge that matters most: the event is not its own feature.

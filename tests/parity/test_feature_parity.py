@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from feature_histories import DAY_US, HISTORIES, NOW_US, PLAN, keys_of, lake_of, reference, same
-from hypothesis import given, settings
+from feature_histories import DAY_US, EDGES, HISTORIES, NOW_US, PLAN, keys_of, lake_of, reference, same
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tastemaker.events.contract import Event
@@ -48,7 +48,10 @@ def assert_equals_reference(reader: FeatureReader, events: Sequence[Event], at_u
 
 
 @given(events=HISTORIES, size=st.integers(1, 7), later_us=LATER_US)
-@settings(max_examples=120, deadline=None)
+@example(events=EDGES, size=4, later_us=0)
+@example(events=EDGES[::-1], size=4, later_us=0)
+@example(events=EDGES, size=3, later_us=DAY_US)
+@settings(max_examples=80, deadline=None)
 def test_stream_equals_reference_in_any_order_and_batching(events: list[Event], size: int, later_us: int) -> None:
     location = fresh_location()
     state = FeatureState.open(location, PLAN, cached_entities=2)
@@ -60,7 +63,9 @@ def test_stream_equals_reference_in_any_order_and_batching(events: list[Event], 
 
 
 @given(events=HISTORIES)
-@settings(max_examples=25, deadline=None)
+@example(events=EDGES)
+@example(events=EDGES[3:])
+@settings(max_examples=15, deadline=None)
 def test_bootstrap_leaves_the_same_bytes_as_live_events(events: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         live, rebuilt = fresh_location(), fresh_location()
@@ -79,7 +84,8 @@ def test_bootstrap_leaves_the_same_bytes_as_live_events(events: list[Event]) -> 
 
 
 @given(events=HISTORIES, cut=st.integers(0, 30))
-@settings(max_examples=25, deadline=None)
+@example(events=EDGES, cut=11)
+@settings(max_examples=15, deadline=None)
 def test_bootstrap_then_live_equals_all_live(events: list[Event], cut: int) -> None:
     records = consumed(events)
     with tempfile.TemporaryDirectory() as directory:
@@ -98,7 +104,8 @@ def test_bootstrap_then_live_equals_all_live(events: list[Event], cut: int) -> N
 
 
 @given(events=HISTORIES, ago_us=st.sampled_from([0, 1, 10_000_000, DAY_US // 24, DAY_US, 5 * DAY_US]))
-@settings(max_examples=25, deadline=None)
+@example(events=EDGES, ago_us=0)
+@settings(max_examples=15, deadline=None)
 def test_snapshot_of_the_past_equals_reference(events: list[Event], ago_us: int) -> None:
     unique = list({event.event_id: event for event in reversed(events)}.values())
     with tempfile.TemporaryDirectory() as directory:

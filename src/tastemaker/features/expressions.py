@@ -17,7 +17,10 @@ def literals(values: Iterable[str]) -> str:
 
 def key_sql(columns: Iterable[str]) -> str:
     """The key of some id columns, as :func:`tastemaker.features.keys.join_key` joins them."""
-    parts = (f"replace(replace({column}, chr(27), chr(27) || '0'), chr(31), chr(27) || '1')" for column in columns)
+    parts = (
+        f"replace(replace(replace({column}, chr(27), chr(27) || '0'), chr(31), chr(27) || '1'), chr(0), chr(27) || '2')"
+        for column in columns
+    )
     return " || chr(31) || ".join(parts)
 
 

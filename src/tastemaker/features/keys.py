@@ -7,17 +7,18 @@ __all__ = ["join_key", "prefix_range", "split_key"]
 
 _SEPARATOR: Final = "\x1f"
 _ESCAPE: Final = "\x1b"
+_NUL: Final = "\x00"  # ends a text in SQLite's JSON
 
 
 def _escape(part: str) -> str:
-    if _SEPARATOR in part or _ESCAPE in part:
-        return part.replace(_ESCAPE, _ESCAPE + "0").replace(_SEPARATOR, _ESCAPE + "1")
+    if _SEPARATOR in part or _ESCAPE in part or _NUL in part:
+        return part.replace(_ESCAPE, _ESCAPE + "0").replace(_SEPARATOR, _ESCAPE + "1").replace(_NUL, _ESCAPE + "2")
     return part
 
 
 def _unescape(part: str) -> str:
     if _ESCAPE in part:
-        return part.replace(_ESCAPE + "1", _SEPARATOR).replace(_ESCAPE + "0", _ESCAPE)
+        return part.replace(_ESCAPE + "2", _NUL).replace(_ESCAPE + "1", _SEPARATOR).replace(_ESCAPE + "0", _ESCAPE)
     return part
 
 

@@ -9,7 +9,7 @@ column is not null. An event_id counts once: its first occurrence. At time ``t``
   rounds down to a multiple of ``S`` since the epoch: the trailing edge moves in steps, the leading edge is exact.
   A window of None or zero is the lifetime.
 - ``count`` counts events. ``sum`` adds ``value`` in whole micro-units (:func:`to_micros`), so that the order of
-  addition cannot matter, up to :data:`SUM_CAP`.
+  addition cannot matter, up to :data:`SUM_CAP`; the result is the double nearest to the sum, over a million.
 - ``time_since_last`` is ``t`` minus the newest ``occurred_at``, in days.
 - ``decayed_count(H)`` is the sum of ``2 ** (-age / H)``, where ``age`` is the number of UTC midnights between the
   event and ``t``; the weights are whole numbers of :data:`DECAY_UNIT` (:func:`decay_weights`).

@@ -16,7 +16,7 @@ from tastemaker.features.tiles import Tiles, contributions
 __all__ = ["Moment", "ViewUpdater", "updater_of"]
 
 State = TypeVar("State")
-UPSERT = (
+_UPSERT = (
     "INSERT INTO online(view, key, event_us, rev, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT (view, key) DO UPDATE SET"
     " event_us = excluded.event_us, rev = excluded.rev, state = excluded.state"
 )
@@ -78,7 +78,7 @@ class _Updater(ViewUpdater, Generic[State]):
             state, newest_us, packed = self._advance(self._states.pop(key), own)
             self._states[key] = state  # at the end: the least recently used come first
             rows.append((self._view.signature, key, newest_us, rev, packed))
-        connection.executemany(UPSERT, rows)
+        connection.executemany(_UPSERT, rows)
         while len(self._states) > self._cached_entities:
             del self._states[next(iter(self._states))]
 

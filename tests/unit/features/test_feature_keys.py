@@ -4,7 +4,9 @@ from hypothesis import strategies as st
 from tastemaker.features.keys import join_key, prefix_range, split_key
 
 # The separator and the escape character themselves, their neighbours, and anything else.
-IDS = st.text(st.one_of(st.sampled_from("\x1b\x1f\x1e\x2001"), st.characters(codec="utf-8")), min_size=1, max_size=6)
+IDS = st.text(
+    st.one_of(st.sampled_from("\x00\x1b\x1f\x1e\x20012"), st.characters(codec="utf-8")), min_size=1, max_size=6
+)
 PAIRS = st.tuples(IDS, IDS)
 
 
