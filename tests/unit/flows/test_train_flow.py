@@ -1,0 +1,83 @@
+"""The training flow on a small made-up shop: a gate that says no is an outcome that people can see."""
+
+import csv
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tastemaker.events.adapters import tabular
+from tastemaker.promotion.releases import ReleaseRegistry
+from tastemaker.settings import Settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+DAYS = 160
+
+
+def _write_shop(path: Path) -> None:
+    """40 customers with a favourite aisle each buy there every few days: 40 × 54 × 2 = 4,320 purchases."""
+    random.seed(7)
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["who", "what", "when", "paid"])
+        for user in range(40):
+            for visit in range(0, DAYS, 3):
+                moment = START + timedelta(days=visit, hours=8 + user % 10)
+                for item in random.sample(range(8), 2):
+                    rows.writerow([f"u{user}", f"aisle{user % 5}-{item}", moment.isoformat(), 2 + item])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    from tastemaker.features.repository import materialize
+    from tastemaker.stack.workspace import import_history, prepare, rebuild_online
+
+    root = tmp_path_factory.mktemp("shop")
+    here = Path(__file__).parents[3]
+    repository = root / "repository"
+    (repository / "monitoring").mkdir(parents=True)
+    shutil.copytree(here / "monitoring" / "gates", repository / "monitoring" / "gates")
+    (repository / "feature_repo").symlink_to(here / "feature_repo")
+    _write_shop(root / "shop.csv")
+    columns = {"user_id": "who", "item_id": "what", "occurred_at": "when", "value": "paid", "type": "=purchase"}
+    dataset = tabular.load(root / "shop.csv", columns)
+    settings = Settings.from_env({}, home=root / "home", repository=repository)
+    settings = settings.with_clock_at(dataset.last_event + timedelta(minutes=5))
+    import_history(settings, dataset)
+    prepare(settings)
+    rebuild_online(settings)
+    materialize(settings, settings.clock.now())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.to_env().items():
+            patch.setenv(name, value)
+        yield settings
+
+
+def test_train_flow_on_too_little_data_ends_blocked_with_its_evidence_in_sight(settings: Settings) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.testing.utilities import prefect_test_harness
+
+    from flows.train import train_flow
+
+    with prefect_test_harness():
+        state = train_flow(return_state=True)
+        with get_client(sync_client=True) as client:
+            artifacts = {artifact.key: artifact for artifact in client.read_artifacts()}
+
+    # 4,320 events and 40 customers are fewer than the default policy's 10,000 and 200.
+    assert state.is_completed()
+    assert state.name == "Blocked"
+    assert "data_volume" in state.message
+    assert {"metrics", "verdict", "drift-report"} <= set(artifacts)
+    assert "not enough data" in artifacts["verdict"].data
+    registry = ReleaseRegistry(settings)
+    (release,) = registry.list()
+    assert release.verdict.decision in {"not_enough_data", "fail"}
+    assert not registry.verify(release.id)
+    assert registry.champion() is None
+    assert (settings.reports_dir / release.id / "drift.html").stat().st_size > 100_000
