@@ -133,6 +133,9 @@ import bentoml
 service = bentoml.load({tag!r})
 import tastemaker
 from bentos.recommender import service as module
+for name in {unwanted!r}:  # as if they were not installed
+    sys.modules[name] = None
+import tastemaker.broker.kafka, tastemaker.serving.recommender
 print(tastemaker.__file__)
 print(module._release_dir())
 """
@@ -140,7 +143,7 @@ print(module._release_dir())
 
 def load_without_installation(built, tmp_path, **environ: str) -> list[str]:
     home, tag = built
-    code = LOAD.format(libraries=sysconfig.get_paths()["purelib"], tag=tag)
+    code = LOAD.format(libraries=sysconfig.get_paths()["purelib"], tag=tag, unwanted=TRAINING_ONLY)
     # Away from the repository: neither its src/ nor its bentos/ may be found by accident.
     environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": os.environ["PATH"], **environ}
     done = subprocess.run(
