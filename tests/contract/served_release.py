@@ -20,7 +20,7 @@ from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.settings import Settings
 from tastemaker.training.parameters import TrainingParameters
-from tastemaker.training.pipeline import fit_ranker, fit_retrieval_for_serving, write_release
+from tastemaker.training.pipeline import TrainingRun, fit_ranker, fit_retrieval_for_serving, write_release
 from tastemaker.training.ranker_parameters import RankerParameters
 from tastemaker.training.ranking_features import RankingLayout
 from tastemaker.training.ranking_set import RankingSet
@@ -60,9 +60,9 @@ def train_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:
     state.bootstrap(lake)
     state.close()
     release = home / "trained" / "small-1"
-    retrieval = fit_retrieval_for_serving(settings, plan, CUT, release, 1, SMALL)
-    ranker = fit_ranker(_lists(plan), plan, release, 1, SMALL)
-    write_release(plan, CUT, release, 1, SMALL, retrieval, ranker, {})
+    run = TrainingRun(settings, plan, CUT, release, seed=1, parameters=SMALL)
+    retrieval = fit_retrieval_for_serving(run)
+    write_release(run, retrieval, fit_ranker(run, _lists(plan)), {})
     return settings, release
 
 

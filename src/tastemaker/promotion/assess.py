@@ -44,14 +44,14 @@ def assess(
     split = temporal_split(interactions.load(lake), cut, days)
     rankings: dict[str, Ranking] = {}
     users = split.truth.user_ids.tolist()
-    rankings[CANDIDATE] = served_rankings(settings, release_dir, plan, cut, users, k)
+    rankings[CANDIDATE] = served_rankings(settings, release_dir, plan, cut, user_ids=users, k=k)
     registry = ReleaseRegistry(settings)
     champion = registry.champion()
     compared = None
     if champion is not None:
         standing = registry.get(champion.release)
         if standing.lineage.data_to <= cut and standing.lineage.plan_hash == plan.hash:
-            rankings[CHAMPION] = served_rankings(settings, standing.path, plan, cut, users, k)
+            rankings[CHAMPION] = served_rankings(settings, standing.path, plan, cut, user_ids=users, k=k)
             compared = CHAMPION
     rankings |= rank_baselines(split.train, cut, split.truth, k)
     return compare(rankings, split.truth, k, seed, champion=compared, period=split.period)

@@ -43,7 +43,7 @@ class Catalogue:
 
     @cached_property
     def servable(self) -> npt.NDArray[np.bool_]:
-        """bool ``[rows]``: known, not removed, and available."""
+        """Bool ``[rows]``: known, not removed, and available."""
         return np.array([item is not None and item.available for item in self.items], dtype=np.bool_)
 
     @cached_property

@@ -31,9 +31,9 @@ class Covisitation:
         known = rows < len(self._items)
         rows, weights = rows[known], weights[known]
         contributions = self._weights[rows] * weights[:, None]
-        return np.bincount(
-            self._items[rows].ravel(), weights=contributions.ravel(), minlength=len(self._items)
-        ).astype(np.float32)
+        return np.bincount(self._items[rows].ravel(), weights=contributions.ravel(), minlength=len(self._items)).astype(
+            np.float32
+        )
 
     def of(
         self,

@@ -32,13 +32,12 @@ class VectorIndex:
         self._rows = np.flatnonzero(servable).astype(np.int64)
         chosen = np.ascontiguousarray(vectors[self._rows], dtype=np.float32)
         dimension = vectors.shape[1]
-        if len(chosen) <= EXACT_LIMIT:
-            self._index = faiss.IndexFlatIP(dimension)
-        else:
-            cells = int(4 * np.sqrt(len(chosen)))
-            self._index = faiss.index_factory(dimension, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+        cells = int(4 * np.sqrt(len(chosen)))
+        kind = "Flat" if len(chosen) <= EXACT_LIMIT else f"IVF{cells},SQ8"
+        self._index = faiss.index_factory(dimension, kind, faiss.METRIC_INNER_PRODUCT)
+        if not self._index.is_trained:
             self._index.train(chosen)
-            self._index.nprobe = _PROBES
+            faiss.ParameterSpace().set_index_parameter(self._index, "nprobe", _PROBES)
         self._index.add(chosen)
 
     def retrieve(self, query: Query, n: int) -> Retrieved:

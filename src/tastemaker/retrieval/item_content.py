@@ -29,10 +29,10 @@ class ContentParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    token_buckets: int = Field(4_096, ge=1)
-    category_buckets: int = Field(512, ge=1)
-    n_tokens: int = Field(8, ge=1)
-    n_categories: int = Field(3, ge=1)
+    token_buckets: int = Field(default=4_096, ge=1)
+    category_buckets: int = Field(default=512, ge=1)
+    n_tokens: int = Field(default=8, ge=1)
+    n_categories: int = Field(default=3, ge=1)
 
 
 @dataclass(frozen=True)

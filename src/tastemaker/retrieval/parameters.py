@@ -25,4 +25,4 @@ class RetrievalParameters(BaseModel):
         names.SOURCE_TWO_TOWER: 100,
         names.SOURCE_TRENDING: 40,
     }
-    limit: int = Field(200, ge=1, le=4_096)
+    limit: int = Field(default=200, ge=1, le=4_096)

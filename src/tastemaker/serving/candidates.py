@@ -31,9 +31,7 @@ class CandidateSources:
     trending: Trending
 
     @classmethod
-    def over(
-        cls, catalogue: Catalogue, covisitation: Covisitation, popularity: npt.NDArray[np.float32]
-    ) -> Self:
+    def over(cls, catalogue: Catalogue, covisitation: Covisitation, popularity: npt.NDArray[np.float32]) -> Self:
         """The sources over a catalogue.
 
         Args:
@@ -59,6 +57,7 @@ def find_candidates(
     parameters: RetrievalParameters,
     query: Query,
     catalogue: Catalogue,
+    *,
     excluded: npt.NDArray[np.int64] = NO_ROWS,
     at_least: int = 0,
 ) -> tuple[Blend, dict[str, int]]:
@@ -88,7 +87,9 @@ def popular(
 ) -> tuple[Blend, dict[str, int]]:
     """The ``k`` most popular items that may be shown: the answer where nothing is known."""
     n = k + len(excluded)
-    candidates, removed = _within_rules(blend([sources.trending], {sources.trending.name: n}, query), catalogue, excluded)
+    candidates, removed = _within_rules(
+        blend([sources.trending], {sources.trending.name: n}, query), catalogue, excluded
+    )
     return candidates.first(k), removed
 
 

@@ -54,6 +54,7 @@ def read_shopper(
     reader: FeatureReader,
     signals: Signals,
     catalogue: Catalogue,
+    *,
     user: str | None,
     session: str | None,
     now_us: int,
@@ -76,7 +77,7 @@ def read_shopper(
     rows = catalogue.rows(event[0] for event in ordered)
     types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
     times = np.array([event[2] for event in ordered], dtype=np.int64)
-    useful = (rows >= 0) & (_WEIGHTS[types] > 0) if len(ordered) else np.zeros(0, dtype=np.bool_)
+    useful = (rows >= 0) & (_WEIGHTS[types] > 0) if ordered else np.zeros(0, dtype=np.bool_)
     rows, types, times = rows[useful], types[useful], times[useful]
 
     item_ids, values = reader.scan(names.VIEW_USER_ITEM_ACTIVITY, user, now_us) if user else ([], _nothing(reader))
@@ -89,7 +90,9 @@ def read_shopper(
     # The history's own purchases are among the owned items: only its other events are added.
     extra = types != _TYPE_INDEX[TARGET] if user else np.ones(len(types), dtype=np.bool_)
     once = np.full(len(owned), _WEIGHTS[_TYPE_INDEX[TARGET]])
-    habits, habit_weights = combine(np.concatenate([owned, rows[extra]]), np.concatenate([once, _WEIGHTS[types[extra]]]))
+    habits, habit_weights = combine(
+        np.concatenate([owned, rows[extra]]), np.concatenate([once, _WEIGHTS[types[extra]]])
+    )
     query = Query(
         vector=None,
         anchors=anchors,

@@ -20,6 +20,7 @@ def read_stored(
     reader: FeatureReader,
     layout: RankingLayout,
     context: ShopperContext,
+    *,
     rows: npt.NDArray[np.int64],
     item_ids: Sequence[str],
     now_us: int,

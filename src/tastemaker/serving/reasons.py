@@ -17,7 +17,7 @@ __all__ = ["Explainer"]
 
 # How much a first place in a source's list says: everybody's favourites say least about this shopper.
 _SPEAKS: Final[Mapping[str, float]] = {
-    names.SOURCE_REPEAT: 1.0,
+    names.SOURCE_REPEAT: 1.1,
     names.SOURCE_COVISITATION: 1.0,
     names.SOURCE_TWO_TOWER: 0.9,
     names.SOURCE_TRENDING: 0.4,

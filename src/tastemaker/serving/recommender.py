@@ -3,9 +3,12 @@
 import threading
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
+from math import isnan
 from pathlib import Path
 from time import perf_counter_ns
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -124,44 +127,42 @@ class Recommender:
         excluded = catalogue.rows(request.exclude) if request.exclude else NO_ROWS
         excluded = excluded[excluded >= 0]
         context = read_shopper(
-            self._reader, self._release.signals, catalogue, request.user, request.session, now_us
+            self._reader, self._release.signals, catalogue, user=request.user, session=request.session, now_us=now_us
         )
         if context.known:
             (context,) = encode_queries([context], self._release.retrieval.queries, catalogue, now_us)
             ranked = self._rank(state, context, excluded, request.k, now_us)
         else:
             ranked = self._cold_start(state, context, excluded, request)
-        explainer = Explainer(
-            context, ranked.candidates, catalogue, state.sources.covisitation, self._release.signals
-        )
+        explainer = Explainer(context, ranked.candidates, catalogue, state.sources.covisitation, self._release.signals)
         shown = range(min(request.k, len(ranked.candidates.rows)))
         items = tuple(self._item(place, ranked, explainer, catalogue, request.explain) for place in shown)
-        request_id = uuid.uuid4().hex
         response = RecommendationResponse(
-            request_id=request_id,
+            request_id=uuid.uuid4().hex,
             release=self.release_id,
             tier=ranked.tier,
             tier_reason=ranked.tier_reason,
             items=items,
         )
-        return response, self._served(request_id, request, response, ranked, catalogue, now_us, begun)
+        served = self._served(request, response, ranked, catalogue, served_at=from_us(now_us))
+        return response, msgspec.structs.replace(served, latency_us=(perf_counter_ns() - begun) // 1_000)
 
     def _rank(
         self, state: _State, context: ShopperContext, excluded: npt.NDArray[np.int64], k: int, now_us: int
     ) -> _Ranked:
         release, catalogue = self._release, state.catalogue
         candidates, removed = find_candidates(
-            state.sources, release.card.parameters.retrieval, context.query, catalogue, excluded, at_least=k
+            state.sources, release.card.parameters.retrieval, context.query, catalogue, excluded=excluded, at_least=k
         )
         item_ids = [catalogue.item_ids[row] for row in candidates.rows.tolist()]
         features = ranking_matrix(
-            read_stored(self._reader, release.layout, context, candidates.rows, item_ids, now_us),
+            read_stored(self._reader, release.layout, context, rows=candidates.rows, item_ids=item_ids, now_us=now_us),
             context.query,
             candidates,
-            catalogue,
-            state.sources.covisitation,
-            state.sources.trending,
-            now_us,
+            catalogue=catalogue,
+            covisitation=state.sources.covisitation,
+            trending=state.sources.trending,
+            now_us=now_us,
         )
         scores = release.ranker(features)
         order = np.lexsort((candidates.rows, -scores))
@@ -174,7 +175,9 @@ class Recommender:
         excluded: npt.NDArray[np.int64],
         request: RecommendationRequest,
     ) -> _Ranked:
-        asked = [f"user {request.user!r}"] * bool(request.user) + [f"session {request.session!r}"] * bool(request.session)
+        asked = [f"user {request.user!r}"] * bool(request.user) + [f"session {request.session!r}"] * bool(
+            request.session
+        )
         reason = f"nothing is known yet of {' and '.join(asked)}" if asked else "no user and no session was given"
         candidates, removed = popular(state.sources, context.query, state.catalogue, excluded, request.k)
         scores = state.sources.trending.scores[candidates.rows]
@@ -204,20 +207,19 @@ class Recommender:
 
     def _served(
         self,
-        request_id: str,
         request: RecommendationRequest,
         response: RecommendationResponse,
         ranked: _Ranked,
         catalogue: Catalogue,
-        now_us: int,
-        begun_ns: int,
+        *,
+        served_at: datetime,
     ) -> ServedList:
         ids = [catalogue.item_ids[row] for row in ranked.candidates.rows.tolist()]
         shown = [item.item_id for item in response.items]
         with_features = bool(len(ranked.features))
         return ServedList(
-            request_id=request_id,
-            served_at=from_us(now_us),
+            request_id=response.request_id,
+            served_at=served_at,
             request=request,
             release=response.release,
             tier=response.tier,
@@ -232,7 +234,6 @@ class Recommender:
             rules=ranked.removed,
             items=tuple(shown),
             propensities=(1.0,) * len(shown),
-            latency_us=(perf_counter_ns() - begun_ns) // 1_000,
         )
 
     def _read_state(self, old: _State | None) -> _State:
@@ -262,9 +263,10 @@ class Recommender:
 
 def _by_source(candidates: Blend, place: int, prefix: str = "") -> dict[str, float]:
     pairs = zip(candidates.sources, candidates.scores[place].tolist(), strict=True)
-    return {prefix + name: score for name, score in pairs if score == score}
+    return {prefix + name: score for name, score in pairs if not isnan(score)}
 
 
 def _plain(values: npt.NDArray[np.float32]) -> list[float]:
     """Values that JSON can carry: what is not known is 0."""
-    return np.nan_to_num(values, nan=0.0).tolist()
+    plain: list[float] = np.nan_to_num(values, nan=0.0).tolist()
+    return plain

@@ -1,6 +1,5 @@
 """Load a release directory: everything that a recommender needs, checked to belong together."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from tastemaker.features.plan import FeaturePlan
 from tastemaker.serving.ranking import Ranker
 from tastemaker.serving.signals import Signals
 from tastemaker.training.ranking_features import RankingLayout
-from tastemaker.training.release_files import PLAN, RANKER, ModelCard
+from tastemaker.training.release_files import PLAN, RANKER, ModelCard, vocabulary_hash
 from tastemaker.training.retrieval_load import LoadedRetrieval, load_retrieval
 
 __all__ = ["Release", "load_release"]
@@ -60,8 +59,7 @@ def load_release(directory: Path) -> Release:
             " train it again"
         )
     retrieval = load_retrieval(directory, card.parameters)
-    ids = "\n".join(retrieval.catalogue.item_ids)
-    if hashlib.sha256(ids.encode()).hexdigest() != card.vocabulary_hash:
+    if vocabulary_hash(retrieval.catalogue.item_ids) != card.vocabulary_hash:
         raise ServingError(f"the items of the release in {directory} are not those that it was trained on")
     ranker = Ranker(directory / RANKER, card.parameters.retrieval.limit)
     return Release(_release_id(directory), card, plan, retrieval, ranker, layout, signals)

@@ -31,9 +31,9 @@ class ItemItemParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ridge: float = Field(200.0, gt=0)
-    neighbours: int = Field(100, ge=1)
-    ease_max_items: int = Field(6_000, ge=0)
+    ridge: float = Field(default=200.0, gt=0)
+    neighbours: int = Field(default=100, ge=1)
+    ease_max_items: int = Field(default=6_000, ge=0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def fit_item_item(interactions: "Interactions", n_items: int, parameters: ItemIt
         n_items: size of the catalogue.
         parameters: see there.
     """
-    import scipy.sparse as sparse
+    from scipy import sparse
 
     seen = sparse.csr_matrix(
         (np.ones(len(interactions), dtype=np.float32), (interactions.shopper, interactions.item)),
@@ -97,7 +97,7 @@ def _ease(seen: Any, ridge: float) -> npt.NDArray[np.float32]:
 
 def _normalised(seen: Any) -> Any:
     """The gram of the matrix whose entries are divided by the roots of both degrees, without its diagonal."""
-    import scipy.sparse as sparse
+    from scipy import sparse
 
     rows = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=1)).ravel(), 1.0))
     columns = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=0)).ravel(), 1.0))

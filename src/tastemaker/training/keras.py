@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from importlib import import_module
 from types import ModuleType
 
 from tastemaker.errors import TastemakerError
@@ -24,7 +25,7 @@ def tensorflow(threads: int = 2) -> ModuleType:
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        import tensorflow as tf
+        tf = import_module("tensorflow")
     except ImportError as error:
         raise TastemakerError(f"TensorFlow does not import ({error}); {_REMEDY}") from error
     if os.environ["TF_USE_LEGACY_KERAS"] != "1":
@@ -45,7 +46,7 @@ def recommenders() -> ModuleType:
     """
     tensorflow()
     try:
-        import tensorflow_recommenders as tfrs
+        tfrs = import_module("tensorflow_recommenders")
     except ImportError as error:
         raise TastemakerError(f"TensorFlow Recommenders does not import ({error}); {_REMEDY}") from error
     return tfrs

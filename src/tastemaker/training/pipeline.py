@@ -5,11 +5,10 @@ those lists are fitted before the earliest of these moments, so that no label is
 What is served is then fitted again on everything before the cut.
 """
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,13 +20,14 @@ from tastemaker.settings import Settings
 from tastemaker.training.parameters import TrainingParameters
 from tastemaker.training.ranking_features import RankingLayout
 from tastemaker.training.ranking_set import RankingSet, lists_at, merge_sets
-from tastemaker.training.release_files import PLAN, RANKER, ModelCard
+from tastemaker.training.release_files import PLAN, RANKER, ModelCard, vocabulary_hash
 from tastemaker.training.retrieval_fit import RetrievalFit, fit_retrieval
 from tastemaker.training.retrieval_load import load_retrieval
 
 __all__ = [
     "RankerFit",
     "TrainedRelease",
+    "TrainingRun",
     "build_ranking_set",
     "fit_ranker",
     "fit_retrieval_for_ranking",
@@ -37,11 +37,48 @@ __all__ = [
 ]
 
 Progress = Callable[[str], None]
-_RANKING_DIR = "for-ranking"
 
 
 def _silent(message: str) -> None:
     """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One run: what every step needs.
+
+    Attributes:
+        settings: where lake and feature repository are; the declarations are applied.
+        plan: the feature plan.
+        cut: nothing from this moment on is read (UTC).
+        out_dir: the release directory.
+        seed: of all that is random; the same seed on the same machine and data gives the same release.
+        parameters: see there.
+        progress: told what happens, in a line each.
+    """
+
+    settings: Settings
+    plan: FeaturePlan
+    cut: datetime
+    out_dir: Path
+    seed: int
+    parameters: TrainingParameters = field(default_factory=TrainingParameters)
+    progress: Progress = _silent
+
+    @property
+    def lake(self) -> Lake:
+        """The data."""
+        return Lake(self.settings.lake_dir)
+
+    @property
+    def ranking_dir(self) -> Path:
+        """Beside the release: towers and tables that the ranker's lists are made with, and that are not served."""
+        return self.out_dir.with_name(f"{self.out_dir.name}.for-ranking")
+
+    @property
+    def moments(self) -> list[datetime]:
+        """When the ranker's lists are made, earliest first."""
+        return [self.cut - timedelta(days=days) for days in sorted(self.parameters.ranker.cuts_days, reverse=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,68 +109,45 @@ class TrainedRelease:
     ranking_set: RankingSet
 
 
-def fit_retrieval_for_ranking(
-    settings: Settings,
-    plan: FeaturePlan,
-    cut: datetime,
-    out_dir: Path,
-    seed: int,
-    parameters: TrainingParameters = TrainingParameters(),
-    progress: Progress = _silent,
-) -> RetrievalFit:
+def fit_retrieval_for_ranking(run: TrainingRun) -> RetrievalFit:
     """Step 1: towers and tables as of the earliest moment that the ranker learns from; they are not served.
-
-    Args:
-        settings: where the lake is.
-        plan: the feature plan.
-        cut: of the release (UTC).
-        out_dir: of the release; the files go to a directory beside it.
-        seed: of all that is random.
-        parameters: see there.
-        progress: told what happens.
 
     Raises:
         DataError: there is not enough data so long before the cut.
     """
-    earliest = cut.astimezone(UTC) - timedelta(days=max(parameters.ranker.cuts_days))
     return fit_retrieval(
-        Lake(settings.lake_dir), plan, earliest, _ranking_dir(out_dir), parameters, seed, progress
+        run.lake,
+        run.plan,
+        run.moments[0],
+        run.ranking_dir,
+        parameters=run.parameters,
+        seed=run.seed,
+        progress=run.progress,
     )
 
 
-def build_ranking_set(
-    settings: Settings,
-    plan: FeaturePlan,
-    cut: datetime,
-    out_dir: Path,
-    seed: int,
-    parameters: TrainingParameters = TrainingParameters(),
-    progress: Progress = _silent,
-) -> RankingSet:
-    """Step 2: lists with labels, from what step 1 wrote. Arguments as there.
+def build_ranking_set(run: TrainingRun) -> RankingSet:
+    """Step 2: lists with labels, from what step 1 wrote.
 
     Raises:
         DataError: a label window would reach past the cut, or there is not enough data.
     """
-    ranker = parameters.ranker
+    ranker = run.parameters.ranker
     if min(ranker.cuts_days) < ranker.label_days:
         raise DataError(
             f"lists {min(ranker.cuts_days)} days before the cut would be labelled with {ranker.label_days} days,"
             " which reaches past the cut; make cuts_days larger or label_days smaller"
         )
-    retrieval = load_retrieval(_ranking_dir(out_dir), parameters)
-    moments = [cut.astimezone(UTC) - timedelta(days=days) for days in sorted(ranker.cuts_days, reverse=True)]
-    return merge_sets([lists_at(settings, plan, retrieval, parameters, at, seed, progress) for at in moments])
+    retrieval = load_retrieval(run.ranking_dir, run.parameters)
+    return merge_sets(
+        [
+            lists_at(run.settings, run.plan, retrieval, run.parameters, at=at, seed=run.seed, progress=run.progress)
+            for at in run.moments
+        ]
+    )
 
 
-def fit_ranker(
-    ranking_set: RankingSet,
-    plan: FeaturePlan,
-    out_dir: Path,
-    seed: int,
-    parameters: TrainingParameters = TrainingParameters(),
-    progress: Progress = _silent,
-) -> RankerFit:
+def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     """Step 3: the ranker, written into the release directory.
 
     Raises:
@@ -141,55 +155,48 @@ def fit_ranker(
     """
     from tastemaker.training.ranker import export_ranker, train_ranker
 
-    out_dir.mkdir(parents=True, exist_ok=True)
-    layout = RankingLayout.of(plan)
-    model, loss = train_ranker(ranking_set.features, ranking_set.labels, parameters.ranker, seed, progress)
-    export_ranker(model, layout.names, parameters.retrieval.limit, out_dir / RANKER)
+    run.out_dir.mkdir(parents=True, exist_ok=True)
+    layout = RankingLayout.of(run.plan)
+    model, loss = train_ranker(
+        ranking_set.features, ranking_set.labels, run.parameters.ranker, seed=run.seed, progress=run.progress
+    )
+    export_ranker(model, layout.names, run.parameters.retrieval.limit, run.out_dir / RANKER)
     return RankerFit({"ranker_loss": loss, "retrieval_recall": ranking_set.recall}, layout.names)
 
 
-def fit_retrieval_for_serving(
-    settings: Settings,
-    plan: FeaturePlan,
-    cut: datetime,
-    out_dir: Path,
-    seed: int,
-    parameters: TrainingParameters = TrainingParameters(),
-    progress: Progress = _silent,
-) -> RetrievalFit:
-    """Step 4: towers and tables on everything before the cut, written into the release directory."""
-    return fit_retrieval(Lake(settings.lake_dir), plan, cut.astimezone(UTC), out_dir, parameters, seed, progress)
+def fit_retrieval_for_serving(run: TrainingRun) -> RetrievalFit:
+    """Step 4: towers and tables on everything before the cut, written into the release directory.
+
+    Raises:
+        DataError: there is not enough data.
+    """
+    return fit_retrieval(
+        run.lake, run.plan, run.cut, run.out_dir, parameters=run.parameters, seed=run.seed, progress=run.progress
+    )
 
 
 def write_release(
-    plan: FeaturePlan,
-    cut: datetime,
-    out_dir: Path,
-    seed: int,
-    parameters: TrainingParameters,
-    retrieval: RetrievalFit,
-    ranker: RankerFit,
-    seconds: Mapping[str, float],
+    run: TrainingRun, retrieval: RetrievalFit, ranker: RankerFit, seconds: Mapping[str, float]
 ) -> ModelCard:
     """Step 5: the plan and the card beside the models; what step 1 wrote is removed."""
-    shutil.rmtree(_ranking_dir(out_dir), ignore_errors=True)
-    plan.save(out_dir / PLAN)
+    shutil.rmtree(run.ranking_dir, ignore_errors=True)
+    run.plan.save(run.out_dir / PLAN)
     card = ModelCard(
-        cut=cut.astimezone(UTC),
+        cut=run.cut,
         data_from=retrieval.data_from,
         interactions=retrieval.interactions,
         users=retrieval.users,
         items=len(retrieval.item_ids),
-        seed=seed,
+        seed=run.seed,
         targets=(TARGET,),
-        plan_hash=plan.hash,
-        vocabulary_hash=hashlib.sha256("\n".join(retrieval.item_ids).encode()).hexdigest(),
+        plan_hash=run.plan.hash,
+        vocabulary_hash=vocabulary_hash(retrieval.item_ids),
         ranking_features=ranker.features,
-        parameters=parameters,
+        parameters=run.parameters,
         metrics={**retrieval.metrics, **ranker.metrics},
         seconds={step: round(value, 1) for step, value in seconds.items()},
     )
-    card.write(out_dir)
+    card.write(run.out_dir)
     return card
 
 
@@ -198,20 +205,12 @@ def train_release(
     plan: FeaturePlan,
     cut: datetime,
     out_dir: Path,
+    *,
     seed: int,
     progress: Progress = _silent,
-    parameters: TrainingParameters = TrainingParameters(),
+    parameters: TrainingParameters | None = None,
 ) -> TrainedRelease:
-    """All steps.
-
-    Args:
-        settings: where lake and feature repository are; the declarations are applied.
-        plan: the feature plan.
-        cut: nothing from this moment on is read; timezone-aware.
-        out_dir: the release directory; must not exist, or be empty.
-        seed: of all that is random; the same seed on the same machine and data gives the same release.
-        progress: told what happens, in a line each.
-        parameters: see there.
+    """All steps. Arguments as of :class:`TrainingRun`.
 
     Raises:
         DataError: the directory holds something, the cut has no timezone, or there is not enough data.
@@ -220,6 +219,7 @@ def train_release(
         raise DataError(f"the cut {cut.isoformat()} has no timezone; give it in UTC")
     if out_dir.exists() and any(out_dir.iterdir()):
         raise DataError(f"{out_dir} is not empty; a release is written once, into a directory of its own")
+    run = TrainingRun(settings, plan, cut.astimezone(UTC), out_dir, seed, parameters or TrainingParameters(), progress)
     seconds: dict[str, float] = {}
     begun = time.perf_counter()
 
@@ -227,17 +227,13 @@ def train_release(
         nonlocal begun
         seconds[step], begun = time.perf_counter() - begun, time.perf_counter()
 
-    fit_retrieval_for_ranking(settings, plan, cut, out_dir, seed, parameters, progress)
+    fit_retrieval_for_ranking(run)
     took("retrieval_for_ranking")
-    ranking_set = build_ranking_set(settings, plan, cut, out_dir, seed, parameters, progress)
+    ranking_set = build_ranking_set(run)
     took("ranking_set")
-    ranker = fit_ranker(ranking_set, plan, out_dir, seed, parameters, progress)
+    ranker = fit_ranker(run, ranking_set)
     took("ranker")
-    retrieval = fit_retrieval_for_serving(settings, plan, cut, out_dir, seed, parameters, progress)
+    retrieval = fit_retrieval_for_serving(run)
     took("retrieval_for_serving")
-    card = write_release(plan, cut, out_dir, seed, parameters, retrieval, ranker, seconds)
+    card = write_release(run, retrieval, ranker, seconds)
     return TrainedRelease(out_dir, card, ranking_set)
-
-
-def _ranking_dir(out_dir: Path) -> Path:
-    return out_dir.with_name(f"{out_dir.name}.{_RANKING_DIR}")

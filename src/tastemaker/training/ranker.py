@@ -24,7 +24,7 @@ __all__ = ["RankerModel", "export_ranker", "train_ranker"]
 _CLIP = 5.0
 
 
-class ListwiseSoftmax(keras.losses.Loss):  # type: ignore[misc]
+class ListwiseSoftmax(keras.losses.Loss):  # type: ignore[misc, name-defined]
     """Cross entropy between a list's labels and the softmax over its scores; padding has the label -1."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -41,7 +41,7 @@ class ListwiseSoftmax(keras.losses.Loss):  # type: ignore[misc]
         return -tf.reduce_sum(hits * tf.where(real, log_share, 0.0), axis=1) / tf.sqrt(tf.reduce_sum(hits, axis=1))
 
 
-class Standardise(keras.layers.Layer):  # type: ignore[misc]
+class Standardise(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Raw features to inputs: signed ``log(1 + x)``, standardised, clipped; NaN becomes 0 and is flagged.
 
     Args:
@@ -70,7 +70,7 @@ class Standardise(keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([tf.where(missing, 0.0, values), tf.cast(missing, tf.float32)], axis=1)
 
 
-class RankerModel(tfrs.Model):  # type: ignore[misc]
+class RankerModel(tfrs.Model):  # type: ignore[misc, name-defined]
     """Scores candidates from their features.
 
     Args:
@@ -111,6 +111,7 @@ def train_ranker(
     features: npt.NDArray[np.float32],
     labels: npt.NDArray[np.float32],
     parameters: RankerParameters,
+    *,
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> tuple[RankerModel, float]:
@@ -138,9 +139,7 @@ def train_ranker(
     seed_everything(seed)
     features, labels = features[useful], labels[useful]
     model = RankerModel(features[labels >= 0], parameters)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay)
-    )
+    model.compile(optimizer=keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay))
     dataset = (
         tf.data.Dataset.from_tensor_slices((features, labels))
         .shuffle(len(features), seed=seed)
@@ -165,7 +164,9 @@ def export_ranker(model: RankerModel, names: Sequence[str], batch: int, path: Pa
         path: directory to make.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((batch, len(names)), tf.float32, "features")])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((batch, len(names)), tf.float32, "features")]
+    )
     def score(features: Any) -> Any:
         return model(features, training=False)
 

@@ -62,6 +62,7 @@ def ranking_matrix(
     stored: npt.NDArray[np.float32],
     query: Query,
     candidates: Blend,
+    *,
     catalogue: Catalogue,
     covisitation: Covisitation,
     trending: Trending,
@@ -99,9 +100,7 @@ def ranking_matrix(
     return np.concatenate([stored, np.stack(derived, axis=1).astype(np.float32)], axis=1)
 
 
-def _category_share(
-    rows: npt.NDArray[np.int64], query: Query, catalogue: Catalogue
-) -> npt.NDArray[np.float64]:
+def _category_share(rows: npt.NDArray[np.int64], query: Query, catalogue: Catalogue) -> npt.NDArray[np.float64]:
     """Share of the shopper's habits in each candidate's category; 0 without a category."""
     leaf = catalogue.leaf
     own = leaf[query.habits]

@@ -63,6 +63,7 @@ def lists_at(
     plan: FeaturePlan,
     retrieval: LoadedRetrieval,
     parameters: TrainingParameters,
+    *,
     at: datetime,
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
@@ -96,7 +97,7 @@ def lists_at(
         if len(users) > parameters.ranker.max_lists:
             chosen = np.random.default_rng(seed).choice(len(users), parameters.ranker.max_lists, replace=False)
             users = [users[index] for index in np.sort(chosen)]
-        read = (read_shopper(reader, signals, catalogue, user, None, now_us) for user in users)
+        read = (read_shopper(reader, signals, catalogue, user=user, session=None, now_us=now_us) for user in users)
         contexts = encode_queries([shopper for shopper in read if shopper.known], retrieval.queries, catalogue, now_us)
         if not contexts:
             raise DataError(
@@ -104,12 +105,19 @@ def lists_at(
                 " after it; import more history, or train at a later cut"
             )
         offered = [find_candidates(sources, parameters.retrieval, shopper.query, catalogue)[0] for shopper in contexts]
-        stored = _stored(settings, layout, contexts, offered, catalogue.item_ids, at)
+        stored = _stored(settings, layout, contexts, offered, item_ids=catalogue.item_ids, at=at)
         sample = np.linspace(0, len(contexts) - 1, min(_PARITY_USERS, len(contexts))).astype(int)
         ids = catalogue.item_ids
         served = [
-            read_stored(reader, layout, contexts[i], offered[i].rows, [ids[row] for row in offered[i].rows], now_us)
-            for i in sample
+            read_stored(
+                reader,
+                layout,
+                contexts[index],
+                rows=offered[index].rows,
+                item_ids=[ids[row] for row in offered[index].rows],
+                now_us=now_us,
+            )
+            for index in sample
         ]
     finally:
         reader.close()
@@ -120,7 +128,13 @@ def lists_at(
     for index, (shopper, candidates) in enumerate(zip(contexts, offered, strict=True)):
         n = len(candidates.rows)
         features[index, :n] = ranking_matrix(
-            stored[index], shopper.query, candidates, catalogue, sources.covisitation, sources.trending, now_us
+            stored[index],
+            shopper.query,
+            candidates,
+            catalogue=catalogue,
+            covisitation=sources.covisitation,
+            trending=sources.trending,
+            now_us=now_us,
         )
         wanted = bought[shopper.user or ""]
         labels[index, :n] = [ids[row] in wanted for row in candidates.rows.tolist()]
@@ -150,6 +164,7 @@ def _stored(
     layout: RankingLayout,
     contexts: Sequence[ShopperContext],
     offered: Sequence[Blend],
+    *,
     item_ids: Sequence[str],
     at: datetime,
 ) -> list[npt.NDArray[np.float32]]:

@@ -1,5 +1,7 @@
 """What a release directory holds: the names of its files, and the card that says how to read them."""
 
+import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +23,7 @@ __all__ = [
     "QUERY_TOWER",
     "RANKER",
     "ModelCard",
+    "vocabulary_hash",
 ]
 
 FORMAT: Final = 1
@@ -32,6 +35,11 @@ COVISITATION: Final = "covisitation.npz"
 ITEM_TOWER: Final = "item_tower"
 QUERY_TOWER: Final = "query_tower"
 RANKER: Final = "ranker"
+
+
+def vocabulary_hash(item_ids: Iterable[str]) -> str:
+    """Hash of item ids in their order."""
+    return hashlib.sha256("\n".join(item_ids).encode()).hexdigest()
 
 
 class ModelCard(BaseModel):

@@ -50,6 +50,7 @@ def fit_retrieval(
     plan: FeaturePlan,
     cut: datetime,
     directory: Path,
+    *,
     parameters: TrainingParameters,
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
@@ -81,7 +82,7 @@ def fit_retrieval(
     neighbours = fit_item_item(interactions, len(items), parameters.item_item)
     np.savez(directory / COVISITATION, items=neighbours.items, weights=neighbours.weights)
     progress("item-to-item table fitted")
-    model, loss = train_towers(interactions, items, (TARGET,), parameters.towers, seed, progress)
+    model, loss = train_towers(interactions, items, (TARGET,), parameters.towers, seed=seed, progress=progress)
     np.save(directory / ITEM_VECTORS, export_towers(model, parameters.towers, directory))
     (directory / ITEMS).write_bytes(msgspec.json.encode(items))
     return RetrievalFit(

@@ -29,6 +29,7 @@ def served_rankings(
     release_dir: Path,
     plan: FeaturePlan,
     as_of: datetime,
+    *,
     user_ids: Sequence[str],
     k: int,
     progress: Callable[[str], None] = lambda message: None,

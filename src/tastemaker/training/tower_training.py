@@ -22,8 +22,6 @@ from tastemaker.training.two_tower import ItemTower, QueryTower, TwoTowerModel
 __all__ = ["export_towers", "train_towers"]
 
 
-
-
 tf = tensorflow()
 keras = tf.keras
 
@@ -33,6 +31,7 @@ def train_towers(
     items: Sequence[Item | None],
     targets: tuple[str, ...],
     parameters: TowerParameters,
+    *,
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> tuple[TwoTowerModel, float]:
@@ -117,7 +116,7 @@ def export_towers(model: TwoTowerModel, parameters: TowerParameters, directory: 
     """
     content = parameters.content
 
-    @tf.function(
+    @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
             tf.TensorSpec((None,), tf.int32, "id"),
             tf.TensorSpec((None, content.n_tokens), tf.int32, "tokens"),
@@ -126,14 +125,14 @@ def export_towers(model: TwoTowerModel, parameters: TowerParameters, directory: 
             tf.TensorSpec((None,), tf.float32, "has_price"),
         ]
     )
-    def encode_items_(id: Any, tokens: Any, categories: Any, log_price: Any, has_price: Any) -> Any:  # noqa: A002
+    def encode_items_(id: Any, tokens: Any, categories: Any, log_price: Any, has_price: Any) -> Any:
         return model.items(
             {"id": id, "tokens": tokens, "categories": categories, "log_price": log_price, "has_price": has_price}
         )
 
     wide = (None, parameters.history)
 
-    @tf.function(
+    @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[
             tf.TensorSpec((*wide, parameters.dimension), tf.float32, "vectors"),
             tf.TensorSpec(wide, tf.int32, "types"),

@@ -18,7 +18,7 @@ keras = tf.keras
 __all__ = ["ItemTower", "QueryTower", "TwoTowerModel"]
 
 
-class ItemTower(keras.Model):  # type: ignore[misc]
+class ItemTower(keras.Model):  # type: ignore[misc, name-defined]
     """Vectors of items.
 
     Args:
@@ -70,7 +70,7 @@ def _mean(vectors: Any, tokens: Any) -> Any:
     return tf.reduce_sum(vectors * present, axis=1) / tf.maximum(tf.reduce_sum(present, axis=1), 1.0)
 
 
-class QueryTower(keras.Model):  # type: ignore[misc]
+class QueryTower(keras.Model):  # type: ignore[misc, name-defined]
     """Vectors of shoppers: what they did, weighted by kind and recency.
 
     Args:
@@ -124,7 +124,7 @@ class QueryTower(keras.Model):  # type: ignore[misc]
         return tf.math.l2_normalize(deep + tf.einsum("npd,p->nd", pooled, self.skip), axis=1, epsilon=1e-9)
 
 
-class TwoTowerModel(tfrs.Model):  # type: ignore[misc]
+class TwoTowerModel(tfrs.Model):  # type: ignore[misc, name-defined]
     """Both towers and their retrieval task.
 
     Args:
