@@ -27,7 +27,7 @@ _MAX_PARTITIONS = 256
 def build_state(
     connection: sqlite3.Connection, plan: FeaturePlan, lake: Lake, rev: int, until_us: int | None = None
 ) -> None:
-    """Replace everything in the store, within the running transaction.
+    """Replace the rows of these views, and all items and seen events, within the running transaction.
 
     Args:
         connection: of the online store.
@@ -36,7 +36,8 @@ def build_state(
         rev: the transaction's revision; every row gets it.
         until_us: leave out what happened at or after this moment; None takes everything.
     """
-    for table in ("online", "seen", "items"):
+    connection.executemany("DELETE FROM online WHERE view = ?", [(view.signature,) for view in plan.views])
+    for table in ("seen", "items"):
         connection.execute(f"DELETE FROM {table}")
     with lake.connect() as duck:
         for view in plan.views:

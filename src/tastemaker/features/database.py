@@ -19,6 +19,7 @@ __all__ = [
     "connect_reader",
     "connect_writer",
     "get_meta",
+    "known_views",
     "memory_location",
     "next_rev",
     "transaction",
@@ -116,6 +117,19 @@ def get_meta(connection: sqlite3.Connection, key: str) -> int | str | None:
     """One value of the store's metadata."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else row[0]
+
+
+def known_views(connection: sqlite3.Connection) -> dict[str, str]:
+    """Signatures of the views that the store has rows of: ``current`` ones, and ``former`` ones.
+
+    Former views are those of the declarations before the last change. Nothing updates them any more; a release that
+    was trained with them reads them as they stood, until one that was trained with the new ones replaces it.
+    """
+    return {
+        view: age
+        for age in ("former", "current")
+        for view in str(get_meta(connection, f"{age}_views") or "").splitlines()
+    }
 
 
 def next_rev(connection: sqlite3.Connection) -> int:

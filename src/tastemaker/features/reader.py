@@ -152,10 +152,12 @@ class FeatureReader:
         return rev, [parts if len(plan.join_keys) > 1 else parts[0] for parts in keys]
 
     def _check_plan(self, connection: sqlite3.Connection) -> None:
-        if database.get_meta(connection, "state_hash") != self.plan.state_hash:
+        known = database.known_views(connection)
+        missing = [view.name for view in self.plan.views if view.signature not in known]
+        if missing:
             raise DataError(
-                f"the online store at {self._location} was built for other feature declarations;"
-                " rebuild it from the lake, or load the release's process again"
+                f"the online store at {self._location} was built for other declarations of {', '.join(missing)};"
+                " rebuild it from the lake, or train and promote a release with the declarations in force"
             )
 
     def _states(self, plan: ViewPlan, keys: Sequence[str]) -> list[_State]:

@@ -31,7 +31,8 @@ class SnapshotReader(FeatureReader):
         with database.transaction(keeper):
             wanted = plan if views is None else FeaturePlan(views=tuple(plan.view(name) for name in views))
             build_state(keeper, wanted, lake, database.next_rev(keeper), until_us=at_us)
-            keeper.execute("INSERT OR REPLACE INTO meta VALUES ('state_hash', ?)", (plan.state_hash,))
+            signatures = "\n".join(view.signature for view in plan.views)
+            keeper.execute("INSERT OR REPLACE INTO meta VALUES ('current_views', ?)", (signatures,))
         reader = cls(location, plan)
         reader._keeper = keeper
         return reader

@@ -69,7 +69,7 @@ class FeatureState:
         ]
         with database.transaction(self._connection):
             if database.get_meta(self._connection, "state_hash") is None:
-                self._set_meta("state_hash", plan.state_hash)
+                self._set_plan()
             self._epoch = int(database.get_meta(self._connection, "epoch") or 0) + 1
             self._set_meta("epoch", self._epoch)
 
@@ -146,6 +146,9 @@ class FeatureState:
     def bootstrap(self, lake: Lake) -> None:
         """Build the whole state from the lake, in one transaction; readers see the old state until it commits.
 
+        Rows of views whose declaration changed stay for the releases that read them; see
+        :func:`tastemaker.features.database.known_views`.
+
         Positions become those that the lake has committed.
 
         Raises:
@@ -154,11 +157,19 @@ class FeatureState:
         from tastemaker.features.bootstrap import build_state, lake_positions
 
         with self._writing(check_plan=False) as rev:
+            if self.is_stale:
+                ages = database.known_views(self._connection)
+                replaced = {view for view, age in ages.items() if age == "current"}
+                former = replaced - {view.signature for view in self.plan.views}
+                self._set_meta("former_views", "\n".join(sorted(former)))
+                self._connection.executemany(
+                    "DELETE FROM online WHERE view = ?", [(v,) for v in ages.keys() - replaced]
+                )
             build_state(self._connection, self.plan, lake, rev)
             self._connection.execute("DELETE FROM positions")
             for topic, table in ((names.TOPIC_EVENTS, names.TABLE_EVENTS), (names.TOPIC_ITEMS, names.TABLE_ITEMS)):
                 self._advance(topic, lake_positions(lake, topic, table))
-            self._set_meta("state_hash", self.plan.state_hash)
+            self._set_plan()
             self._forget()
 
     @contextmanager
@@ -209,6 +220,10 @@ class FeatureState:
             " next_offset = max(next_offset, excluded.next_offset)",
             [(topic, partition, offset) for partition, offset in positions.items()],
         )
+
+    def _set_plan(self) -> None:
+        self._set_meta("state_hash", self.plan.state_hash)
+        self._set_meta("current_views", "\n".join(view.signature for view in self.plan.views))
 
     def _set_meta(self, key: str, value: int | str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tastemaker import names
 from tastemaker.clock import to_us
@@ -15,6 +16,7 @@ from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.features.state import ConsumedEvent, ConsumedItem, FeatureState, WriterFenced
+from tastemaker.lake.tables import Lake
 
 START = datetime(2011, 12, 9, 12, tzinfo=UTC)
 LATER_US = to_us(START) + 3_600_000_000
@@ -120,15 +122,44 @@ def test_superseded_writer_is_fenced_and_its_batch_is_not_applied(path: Path, st
     successor.close()
 
 
+def changed(default: float) -> FeaturePlan:
+    """The plan with another default in its first view; its second view stays."""
+    first = PLAN.views[0]
+    feature = replace(first.features[0], default=default)
+    return FeaturePlan(views=(replace(first, features=(feature,)), PLAN.views[1]))
+
+
 def test_other_declarations_ask_for_a_rebuild(path: Path, state: FeatureState) -> None:
     state.close()
-    other = FeatureState.open(path, FeaturePlan(views=PLAN.views[:1]))
+    other = FeatureState.open(path, changed(1.0))
     assert other.is_stale
     with pytest.raises(DataError, match="rebuild it from the lake"):
         other.apply([record("a", 0)], {0: 1})
-    with pytest.raises(DataError, match="other feature declarations"):
+    with pytest.raises(DataError, match="other declarations of by_user_bought"):
         FeatureReader(path, other.plan)
     other.close()
+
+
+def test_bootstrap_keeps_the_replaced_views_for_the_releases_that_read_them(
+    path: Path, state: FeatureState, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.create()
+    state.apply([record("a", 0), record("b", 1)], {0: 2})
+    state.close()
+    for default in (1.0, 2.0):
+        newer = FeatureState.open(path, changed(default))
+        newer.bootstrap(lake)  # an empty lake: what is new knows nothing
+        newer.close()
+        new = FeatureReader(path, changed(default))
+        assert new.row("by_user_bought", "u1", LATER_US) == {"bought": int(default)}
+        new.close()
+        if default == 1.0:  # the view as it stood when the declaration changed
+            old = FeatureReader(path, PLAN)
+            assert old.row("by_user_bought", "u1", LATER_US) == {"bought": 2}
+            old.close()
+    with pytest.raises(DataError, match="other declarations of by_user_bought"):
+        FeatureReader(path, PLAN)  # two changes ago
 
 
 def test_newest_item_wins_and_a_tombstone_removes(path: Path, state: FeatureState) -> None:
