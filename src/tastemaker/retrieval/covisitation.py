@@ -35,6 +35,10 @@ class Covisitation:
             np.float32
         )
 
+    def strongest(self, row: int) -> float:
+        """The largest weight among an item's neighbours; 0 for an item that training did not know."""
+        return float(self._weights[row].max(initial=0.0)) if row < len(self._weights) else 0.0
+
     def of(
         self,
         candidates: npt.NDArray[np.int64],

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tastemaker.events.contract import EVENT_TYPES
 
-__all__ = ["TYPE_WEIGHTS", "combine", "recency", "type_weights"]
+__all__ = ["TYPE_WEIGHTS", "combine", "freshness", "recency", "type_weights"]
 
 # Stated once for the query tower's start and for the anchors of co-visitation. They order kinds of events by how
 # much they commit a shopper; they are what makes a click count in a model trained on purchases alone.
@@ -36,6 +36,16 @@ def recency(age_days: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     [1.0, 0.5, 0.25]
     """
     return np.asarray((1.0 + np.maximum(age_days, 0.0)) ** -_DECAY, dtype=np.float32)
+
+
+def freshness(age_days: npt.NDArray[np.float64], half_life_minutes: float) -> npt.NDArray[np.float32]:
+    """What is left of an event's say in the present intent: half after each half-life, nothing below 1 %.
+
+    >>> freshness(np.array([0.0, 0.5, 1.0]), 720.0).tolist()
+    [1.0, 0.5, 0.25]
+    """
+    left = 0.5 ** (np.maximum(age_days, 0.0) * 1_440.0 / half_life_minutes)
+    return np.where(left >= 0.01, left, 0.0).astype(np.float32)
 
 
 def combine(

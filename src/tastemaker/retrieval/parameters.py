@@ -1,4 +1,4 @@
-"""How many candidates each source may name, and how many are ranked."""
+"""How many candidates each source may name, how many are ranked, and how much the present visit counts."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tastemaker import names
 
-__all__ = ["RetrievalParameters"]
+__all__ = ["IntentParameters", "RetrievalParameters"]
+
+
+class IntentParameters(BaseModel):
+    """How much the present visit counts.
+
+    Attributes:
+        half_life_minutes: after so long an event that is no purchase says half as much of the present intent.
+        lift: of a perfect match, in distances from the median candidate to the best; 0 switches intent off.
+        decisive: a lift above this share of that distance is the reason that is given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    half_life_minutes: float = Field(default=30.0, gt=0)
+    lift: float = Field(default=1.5, ge=0)
+    decisive: float = Field(default=0.2, ge=0)
 
 
 class RetrievalParameters(BaseModel):

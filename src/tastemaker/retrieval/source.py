@@ -23,6 +23,8 @@ class Query:
         anchor_weights: float32 ``[anchors]``, by kind and recency of the events; they sum to 1.
         habits: rows of all items that the shopper is known to have dealt with, however long ago, each once.
         habit_weights: float32 ``[habits]``, by kind alone: 1 for an item that was bought, however often.
+        intent: rows of the items of fresh events that are no purchases, each once, the strongest first.
+        intent_weights: float32 ``[intent]``, by kind and freshness; about 1 for an item just put into the cart.
         owned: rows of the items that the shopper bought, each once.
         owned_scores: float32 ``[owned]``, decayed number of purchases.
     """
@@ -32,6 +34,8 @@ class Query:
     anchor_weights: Scores
     habits: Rows
     habit_weights: Scores
+    intent: Rows
+    intent_weights: Scores
     owned: Rows
     owned_scores: Scores
 

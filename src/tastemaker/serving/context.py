@@ -12,7 +12,8 @@ from tastemaker.features.reader import FeatureReader
 from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.encoders import History, QueryEncoder
-from tastemaker.retrieval.interest import combine, recency, type_weights
+from tastemaker.retrieval.interest import combine, freshness, recency, type_weights
+from tastemaker.retrieval.parameters import IntentParameters
 from tastemaker.retrieval.source import Query
 from tastemaker.serving.signals import TARGET, Signals
 
@@ -58,6 +59,7 @@ def read_shopper(
     user: str | None,
     session: str | None,
     now_us: int,
+    intent: IntentParameters,
 ) -> ShopperContext:
     """Read what the online store knows. Items that the catalogue does not know are passed over.
 
@@ -68,6 +70,7 @@ def read_shopper(
         user: id, if any.
         session: id, if any.
         now_us: the moment, in microseconds.
+        intent: how long a fresh event says what the visit is about.
     """
     events = list(reader.history(names.VIEW_USER_HISTORY, user, now_us)) if user else []
     if session:
@@ -86,9 +89,12 @@ def read_shopper(
     owned, values = owned[bought], values[bought]
 
     ages = (now_us - times) / DAY_US
-    anchors, anchor_weights = combine(rows, _WEIGHTS[types] * recency(ages))
-    # The history's own purchases are among the owned items: only its other events are added.
-    extra = types != _TYPE_INDEX[TARGET] if user else np.ones(len(types), dtype=np.bool_)
+    no_purchase = types != _TYPE_INDEX[TARGET]
+    fresh = _WEIGHTS[types] * freshness(ages, intent.half_life_minutes) * no_purchase
+    intent_rows, intent_weights = combine(rows, fresh)
+    anchors, anchor_weights = _anchors(rows, _WEIGHTS[types] * recency(ages), fresh)
+    # Most purchases of the history are among the owned items; those of a session before its login are not.
+    extra = no_purchase | ~np.isin(rows, owned)
     once = np.full(len(owned), _WEIGHTS[_TYPE_INDEX[TARGET]])
     habits, habit_weights = combine(
         np.concatenate([owned, rows[extra]]), np.concatenate([once, _WEIGHTS[types[extra]]])
@@ -96,13 +102,24 @@ def read_shopper(
     query = Query(
         vector=None,
         anchors=anchors,
-        anchor_weights=anchor_weights / max(float(anchor_weights.sum()), 1e-9),
+        anchor_weights=anchor_weights,
         habits=habits,
         habit_weights=np.minimum(habit_weights, 1.0),
+        intent=intent_rows,
+        intent_weights=intent_weights,
         owned=owned,
         owned_scores=values[:, signals.own_decayed],
     )
     return ShopperContext(user, (rows, types, times), query, values)
+
+
+def _anchors(
+    rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32], fresh: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Rows and weights, sum 1: the whole history, of which fresh intent takes up to half, however long it is."""
+    share = 0.5 * (1.0 - np.exp(-float(fresh.sum())))
+    mixed = (1.0 - share) * weights / max(float(weights.sum()), 1e-9) + share * fresh / max(float(fresh.sum()), 1e-9)
+    return combine(rows, mixed.astype(np.float32))
 
 
 def _nothing(reader: FeatureReader) -> npt.NDArray[np.float32]:

@@ -28,12 +28,16 @@ from tastemaker.serving.contract import (
     ServedList,
     Tier,
 )
+from tastemaker.serving.intent import Lift, lift
 from tastemaker.serving.ranking import read_stored
 from tastemaker.serving.reasons import Explainer
 from tastemaker.serving.release import load_release
 from tastemaker.training.ranking_features import ranking_matrix
 
-__all__ = ["Recommender"]
+__all__ = ["INTENT_LIFT", "Recommender"]
+
+# Logged beside the ranker's features: a score is the ranker's answer to those, plus this.
+INTENT_LIFT = "intent_lift"
 
 # Windows decay without an event: popularity is read again after so long, changed or not.
 _POPULARITY_US = 300_000_000
@@ -60,7 +64,8 @@ class _Ranked:
     tier_reason: str
     candidates: Blend
     scores: npt.NDArray[np.float32]
-    features: npt.NDArray[np.float32]
+    features: npt.NDArray[np.float32]  # of the ranker, and what intent added
+    lift: Lift | None
     removed: dict[str, int]
 
 
@@ -84,6 +89,7 @@ class Recommender:
                 f" has {reader.plan.hash}; train a release with the declarations in force, or apply the old ones"
             )
         self._reader, self._clock = reader, clock
+        self._logged = (*release.layout.names, INTENT_LIFT)
         self._refreshing = threading.Lock()
         self._state = self._read_state(None)
 
@@ -127,14 +133,22 @@ class Recommender:
         excluded = catalogue.rows(request.exclude) if request.exclude else NO_ROWS
         excluded = excluded[excluded >= 0]
         context = read_shopper(
-            self._reader, self._release.signals, catalogue, user=request.user, session=request.session, now_us=now_us
+            self._reader,
+            self._release.signals,
+            catalogue,
+            user=request.user,
+            session=request.session,
+            now_us=now_us,
+            intent=self._release.card.parameters.intent,
         )
         if context.known:
             (context,) = encode_queries([context], self._release.retrieval.queries, catalogue, now_us)
             ranked = self._rank(state, context, excluded, request.k, now_us)
         else:
             ranked = self._cold_start(state, context, excluded, request)
-        explainer = Explainer(context, ranked.candidates, catalogue, state.sources.covisitation, self._release.signals)
+        explainer = Explainer(
+            context, ranked.candidates, ranked.lift, catalogue, state.sources.covisitation, self._release.signals
+        )
         shown = range(min(request.k, len(ranked.candidates.rows)))
         items = tuple(self._item(place, ranked, explainer, catalogue, request.explain) for place in shown)
         response = RecommendationResponse(
@@ -165,8 +179,18 @@ class Recommender:
             now_us=now_us,
         )
         scores = release.ranker(features)
+        lifted = lift(
+            scores,
+            candidates.rows,
+            context.query,
+            catalogue=catalogue,
+            covisitation=state.sources.covisitation,
+            parameters=release.card.parameters.intent,
+        )
+        scores = scores + lifted.added
         order = np.lexsort((candidates.rows, -scores))
-        return _Ranked("full", "", candidates.take(order), scores[order], features[order], removed)
+        logged = np.concatenate([features, lifted.added[:, None]], axis=1)
+        return _Ranked("full", "", candidates.take(order), scores[order], logged[order], lifted.take(order), removed)
 
     def _cold_start(
         self,
@@ -181,7 +205,9 @@ class Recommender:
         reason = f"nothing is known yet of {' and '.join(asked)}" if asked else "no user and no session was given"
         candidates, removed = popular(state.sources, context.query, state.catalogue, excluded, request.k)
         scores = state.sources.trending.scores[candidates.rows]
-        return _Ranked("cold_start", f"{reason}: popular items instead", candidates, scores, _NO_FEATURES, removed)
+        return _Ranked(
+            "cold_start", f"{reason}: popular items instead", candidates, scores, _NO_FEATURES, None, removed
+        )
 
     def _item(
         self, place: int, ranked: _Ranked, explainer: Explainer, catalogue: Catalogue, explain: bool
@@ -193,7 +219,7 @@ class Recommender:
         if explain:
             details = _by_source(ranked.candidates, place, prefix="source.")
             if len(ranked.features):
-                details |= dict(zip(self._release.layout.names, _plain(ranked.features[place]), strict=True))
+                details |= dict(zip(self._logged, _plain(ranked.features[place]), strict=True))
         return RecommendedItem(
             item_id=item.item_id,
             title=item.title,
@@ -230,7 +256,7 @@ class Recommender:
             features={item_id: tuple(_plain(ranked.features[place])) for place, item_id in enumerate(shown)}
             if with_features
             else {},
-            feature_names=self._release.layout.names if with_features else (),
+            feature_names=self._logged if with_features else (),
             rules=ranked.removed,
             items=tuple(shown),
             propensities=(1.0,) * len(shown),

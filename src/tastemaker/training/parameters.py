@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from tastemaker.retrieval.parameters import RetrievalParameters
+from tastemaker.retrieval.parameters import IntentParameters, RetrievalParameters
 from tastemaker.training.item_item import ItemItemParameters
 from tastemaker.training.ranker_parameters import RankerParameters
 from tastemaker.training.tower_parameters import TowerParameters
@@ -18,6 +18,7 @@ class TrainingParameters(BaseModel):
         item_item: co-visitation table.
         retrieval: blend of the sources.
         ranker: ranker.
+        intent: the present visit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,3 +27,4 @@ class TrainingParameters(BaseModel):
     item_item: ItemItemParameters = ItemItemParameters()
     retrieval: RetrievalParameters = RetrievalParameters()
     ranker: RankerParameters = RankerParameters()
+    intent: IntentParameters = IntentParameters()

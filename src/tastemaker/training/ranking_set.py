@@ -97,7 +97,10 @@ def lists_at(
         if len(users) > parameters.ranker.max_lists:
             chosen = np.random.default_rng(seed).choice(len(users), parameters.ranker.max_lists, replace=False)
             users = [users[index] for index in np.sort(chosen)]
-        read = (read_shopper(reader, signals, catalogue, user=user, session=None, now_us=now_us) for user in users)
+        read = (
+            read_shopper(reader, signals, catalogue, user=user, session=None, now_us=now_us, intent=parameters.intent)
+            for user in users
+        )
         contexts = encode_queries([shopper for shopper in read if shopper.known], retrieval.queries, catalogue, now_us)
         if not contexts:
             raise DataError(
