@@ -28,7 +28,7 @@ def run() -> list[Goal]:
         import_history(settings, online_retail.load(settings.repository / "data" / "online_retail.parquet"))
         plan = prepare(settings)
         release = Path(scratch) / "release"
-        trained = train_release(settings, plan, CUT, release, seed=1, progress=lambda text: console.print(text))
+        trained = train_release(settings, plan, CUT, release, seed=1, progress=console.print)
         report = assess(settings, release, CUT, days=28)
     console.print(report.table())
     console.print(f"training, by step in seconds: {trained.card.seconds}")

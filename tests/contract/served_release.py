@@ -17,14 +17,14 @@ from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.repository import apply
 from tastemaker.features.state import FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.ranking_features import RankingLayout
+from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.settings import Settings
-from tastemaker.training.parameters import TrainingParameters
 from tastemaker.training.pipeline import TrainingRun, fit_ranker, fit_retrieval_for_serving, write_release
-from tastemaker.training.ranker_parameters import RankerParameters
-from tastemaker.training.ranking_features import RankingLayout
 from tastemaker.training.ranking_set import RankingSet
-from tastemaker.training.tower_parameters import TowerParameters
 
 CUT = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 60

@@ -44,7 +44,7 @@ def load(lake: Lake, *, start: datetime | None = None, end: datetime | None = No
         conditions.append("occurred_at < ?")
         bounds.append(end)
     with lake.connect() as connection:
-        found = connection.execute(
+        found = connection.sql(
             f"""
             SELECT user_id, item_id, occurred_at FROM (
                 SELECT event_id, user_id, item_id, occurred_at FROM {names.TABLE_EVENTS}
@@ -54,6 +54,6 @@ def load(lake: Lake, *, start: datetime | None = None, end: datetime | None = No
                 ) = 1
             ) ORDER BY occurred_at, user_id, item_id, event_id
             """,
-            bounds,
+            params=bounds,
         ).to_arrow_table()
     return found.cast(INTERACTIONS)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from tastemaker.errors import ServingError
 from tastemaker.events.item import Item
+from tastemaker.keras import tensorflow
 from tastemaker.retrieval.item_content import ContentParameters, encode_items
-from tastemaker.training.keras import tensorflow
 
 __all__ = ["History", "ItemEncoder", "QueryEncoder"]
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.errors import ServingError
 from tastemaker.features.reader import FeatureReader
+from tastemaker.keras import tensorflow
+from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext
-from tastemaker.training.keras import tensorflow
-from tastemaker.training.ranking_features import RankingLayout
 
 __all__ = ["Ranker", "read_stored"]
 

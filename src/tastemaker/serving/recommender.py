@@ -16,6 +16,7 @@ from tastemaker import names
 from tastemaker.clock import Clock, from_us
 from tastemaker.errors import ServingError
 from tastemaker.features.reader import FeatureReader
+from tastemaker.release.ranking_features import ranking_matrix
 from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.candidates import NO_ROWS, CandidateSources, find_candidates, popular
@@ -32,7 +33,6 @@ from tastemaker.serving.intent import Lift, lift
 from tastemaker.serving.ranking import read_stored
 from tastemaker.serving.reasons import Explainer
 from tastemaker.serving.release import load_release
-from tastemaker.training.ranking_features import ranking_matrix
 
 __all__ = ["INTENT_LIFT", "Recommender"]
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from tastemaker.errors import DataError, ServingError
 from tastemaker.features.plan import FeaturePlan
+from tastemaker.release.files import PLAN, RANKER, ModelCard, vocabulary_hash
+from tastemaker.release.ranking_features import RankingLayout
+from tastemaker.release.retrieval import LoadedRetrieval, load_retrieval
 from tastemaker.serving.ranking import Ranker
 from tastemaker.serving.signals import Signals
-from tastemaker.training.ranking_features import RankingLayout
-from tastemaker.training.release_files import PLAN, RANKER, ModelCard, vocabulary_hash
-from tastemaker.training.retrieval_load import LoadedRetrieval, load_retrieval
 
 __all__ = ["Release", "load_release"]
 

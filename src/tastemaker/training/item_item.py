@@ -6,34 +6,17 @@ best; its inverse is cubic in the number of items, so larger ones get the degree
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:  # serving reads the parameters, and has no lake
-    from tastemaker.training.interactions import Interactions
+from tastemaker.release.item_item_parameters import ItemItemParameters
+from tastemaker.training.interactions import Interactions
 
-__all__ = ["ItemItemParameters", "Neighbours", "fit_item_item"]
+__all__ = ["Neighbours", "fit_item_item"]
 
 _BLOCK = 1_024
-
-
-class ItemItemParameters(BaseModel):
-    """Parameters of the item-to-item table.
-
-    Attributes:
-        ridge: EASE's regularisation; larger means smoother.
-        neighbours: kept per item.
-        ease_max_items: the largest catalogue that EASE is fitted for.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    ridge: float = Field(default=200.0, gt=0)
-    neighbours: int = Field(default=100, ge=1)
-    ease_max_items: int = Field(default=6_000, ge=0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +32,7 @@ class Neighbours:
     weights: npt.NDArray[np.float32]
 
 
-def fit_item_item(interactions: "Interactions", n_items: int, parameters: ItemItemParameters) -> Neighbours:
+def fit_item_item(interactions: Interactions, n_items: int, parameters: ItemItemParameters) -> Neighbours:
     """Fit the table on distinct (shopper, item) pairs; guests' baskets count as shoppers.
 
     Args:

@@ -15,14 +15,14 @@ from pathlib import Path
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
+from tastemaker.release.files import PLAN, RANKER, ModelCard, vocabulary_hash
+from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.ranking_features import RankingLayout
+from tastemaker.release.retrieval import load_retrieval
 from tastemaker.serving.signals import TARGET
 from tastemaker.settings import Settings
-from tastemaker.training.parameters import TrainingParameters
-from tastemaker.training.ranking_features import RankingLayout
 from tastemaker.training.ranking_set import RankingSet, lists_at, merge_sets
-from tastemaker.training.release_files import PLAN, RANKER, ModelCard, vocabulary_hash
 from tastemaker.training.retrieval_fit import RetrievalFit, fit_retrieval
-from tastemaker.training.retrieval_load import load_retrieval
 
 __all__ = [
     "RankerFit",

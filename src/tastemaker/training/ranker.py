@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
-from tastemaker.training.keras import recommenders, seed_everything, tensorflow
-from tastemaker.training.ranker_parameters import RankerParameters
+from tastemaker.keras import recommenders, seed_everything, tensorflow
+from tastemaker.release.ranker_parameters import RankerParameters
 
 tf = tensorflow()
 tfrs = recommenders()

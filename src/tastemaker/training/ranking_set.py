@@ -13,15 +13,15 @@ from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.snapshot import SnapshotReader
 from tastemaker.lake.tables import Lake
+from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.ranking_features import RankingLayout, ranking_matrix
+from tastemaker.release.retrieval import LoadedRetrieval
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.candidates import CandidateSources, find_candidates
 from tastemaker.serving.context import ShopperContext, encode_queries, read_shopper
 from tastemaker.serving.ranking import read_stored
 from tastemaker.serving.signals import TARGET, Signals
 from tastemaker.settings import Settings
-from tastemaker.training.parameters import TrainingParameters
-from tastemaker.training.ranking_features import RankingLayout, ranking_matrix
-from tastemaker.training.retrieval_load import LoadedRetrieval
 
 __all__ = ["RankingSet", "lists_at", "merge_sets"]
 

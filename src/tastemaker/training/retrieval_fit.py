@@ -13,13 +13,13 @@ from tastemaker.clock import from_us
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
+from tastemaker.release.files import COVISITATION, ITEM_VECTORS, ITEMS
+from tastemaker.release.parameters import TrainingParameters
 from tastemaker.retrieval.interest import TYPE_WEIGHTS
 from tastemaker.serving.signals import TARGET
 from tastemaker.training.interactions import load_interactions
 from tastemaker.training.item_item import fit_item_item
 from tastemaker.training.items import load_items
-from tastemaker.training.parameters import TrainingParameters
-from tastemaker.training.release_files import COVISITATION, ITEM_VECTORS, ITEMS
 
 __all__ = ["RetrievalFit", "fit_retrieval"]
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.events.item import Item
+from tastemaker.keras import seed_everything, tensorflow
+from tastemaker.release.files import ITEM_TOWER, QUERY_TOWER
+from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.interest import type_weights
 from tastemaker.retrieval.item_content import encode_items
 from tastemaker.training.interactions import Interactions
-from tastemaker.training.keras import seed_everything, tensorflow
-from tastemaker.training.release_files import ITEM_TOWER, QUERY_TOWER
 from tastemaker.training.tower_examples import TowerExamples, build_examples
-from tastemaker.training.tower_parameters import TowerParameters
 from tastemaker.training.two_tower import ItemTower, QueryTower, TwoTowerModel
 
 __all__ = ["export_towers", "train_towers"]

@@ -8,8 +8,8 @@ at random, so that content alone gives a useful vector to an item that was not t
 
 from typing import Any
 
-from tastemaker.training.keras import recommenders, tensorflow
-from tastemaker.training.tower_parameters import TowerParameters
+from tastemaker.keras import recommenders, tensorflow
+from tastemaker.release.tower_parameters import TowerParameters
 
 tf = tensorflow()
 tfrs = recommenders()

@@ -3,7 +3,7 @@ import subprocess
 import time
 
 import pytest
-from stack_helpers import FOREVER, python
+from stack_helpers import FOREVER, python, wait_for
 
 from tastemaker.settings import Settings
 from tastemaker.stack import processes
@@ -58,6 +58,7 @@ def test_record_keeps_moved_ports_and_the_clock(settings):
 
 def test_leftovers_of_a_killed_supervisor_are_ended_by_their_marker(settings, bystander):
     left = subprocess.Popen(python(FOREVER), env={**os.environ, processes.MARKER: "feed:worker"})
+    wait_for(lambda: processes.marked("feed"), "the marker to be readable, a moment after the program began")
     write_record(settings, record(settings, left.pid, "gone:1:1", token="feed"))
     assert stop_stack(settings) is True
     left.wait(10)

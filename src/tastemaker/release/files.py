@@ -10,7 +10,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tastemaker.errors import ServingError
-from tastemaker.training.parameters import TrainingParameters
+from tastemaker.release.parameters import TrainingParameters
 
 __all__ = [
     "CARD",

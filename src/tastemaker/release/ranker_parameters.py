@@ -25,10 +25,10 @@ class RankerParameters(BaseModel):
 
     hidden: tuple[int, ...] = (64, 32)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
-    epochs: int = Field(default=12, ge=1)
-    batch_lists: int = Field(default=32, ge=1)
+    epochs: int = Field(default=10, ge=1)
+    batch_lists: int = Field(default=64, ge=1)
     cuts_days: tuple[int, ...] = (42, 28)
     label_days: int = Field(default=28, ge=1)
     max_lists: int = Field(default=20_000, ge=1)

@@ -28,6 +28,7 @@ def tensorflow(threads: int = 2) -> ModuleType:
         tf = import_module("tensorflow")
     except ImportError as error:
         raise TastemakerError(f"TensorFlow does not import ({error}); {_REMEDY}") from error
+    tf.get_logger().setLevel("ERROR")  # saving a model warns that its arguments cannot be serialised; they need not be
     if os.environ["TF_USE_LEGACY_KERAS"] != "1":
         raise TastemakerError("TF_USE_LEGACY_KERAS must be 1: TensorFlow Recommenders works with Keras 2 only")
     try:

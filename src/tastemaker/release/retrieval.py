@@ -8,11 +8,11 @@ import numpy as np
 
 from tastemaker.errors import ServingError
 from tastemaker.events.item import Item
+from tastemaker.release.files import COVISITATION, ITEM_TOWER, ITEM_VECTORS, ITEMS, QUERY_TOWER
+from tastemaker.release.parameters import TrainingParameters
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.covisitation import Covisitation
 from tastemaker.retrieval.encoders import ItemEncoder, QueryEncoder
-from tastemaker.training.parameters import TrainingParameters
-from tastemaker.training.release_files import COVISITATION, ITEM_TOWER, ITEM_VECTORS, ITEMS, QUERY_TOWER
 
 __all__ = ["LoadedRetrieval", "load_retrieval"]
 

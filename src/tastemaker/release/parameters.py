@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from tastemaker.release.item_item_parameters import ItemItemParameters
+from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import IntentParameters, RetrievalParameters
-from tastemaker.training.item_item import ItemItemParameters
-from tastemaker.training.ranker_parameters import RankerParameters
-from tastemaker.training.tower_parameters import TowerParameters
 
 __all__ = ["TrainingParameters"]
 

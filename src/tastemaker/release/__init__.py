@@ -1,0 +1,1 @@
+"""What a release directory holds, and how it is read: shared by training, which writes it, and serving."""
