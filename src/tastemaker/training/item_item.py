@@ -2,7 +2,7 @@
 
 Small catalogues get EASE (Steck, *Embarrassingly Shallow Autoencoders for Sparse Data*, WWW 2019), which measures
 best; its inverse is cubic in the number of items, so larger ones get the degree-normalised gram of GF-CF
-(Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021), which stays sparse.
+(Shen et al., *How Powerful is Graph Convolution for Recommendation?*, CIKM 2021), computed in blocks.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def fit_item_item(interactions: Interactions, n_items: int, parameters: ItemItem
     if len(active) <= parameters.ease_max_items:
         found = _strongest(_ease(seen, parameters.ridge), parameters.neighbours)
     else:
-        found = _strongest_sparse(_normalised(seen), parameters.neighbours)
+        found = _strongest_normalised(seen, parameters.neighbours)
     items = np.full((n_items, parameters.neighbours), -1, dtype=np.int32)
     weights = np.zeros((n_items, parameters.neighbours), dtype=np.float32)
     width = found[0].shape[1]
@@ -78,18 +78,6 @@ def _ease(seen: Any, ridge: float) -> npt.NDArray[np.float32]:
     return np.asarray(weights, dtype=np.float32)
 
 
-def _normalised(seen: Any) -> Any:
-    """The gram of the matrix whose entries are divided by the roots of both degrees, without its diagonal."""
-    from scipy import sparse
-
-    rows = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=1)).ravel(), 1.0))
-    columns = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=0)).ravel(), 1.0))
-    scaled = (sparse.diags(rows) @ seen @ sparse.diags(columns)).tocsr()
-    gram = (scaled.T @ scaled).tocsr()
-    gram.setdiag(0.0)
-    return gram
-
-
 def _strongest(dense: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Columns and values of the ``k`` largest positive entries per row, largest first; ties by column."""
     k = min(k, dense.shape[1])
@@ -98,6 +86,19 @@ def _strongest(dense: npt.NDArray[np.float32], k: int) -> tuple[npt.NDArray[np.i
     return order, values.astype(np.float32)
 
 
-def _strongest_sparse(gram: Any, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    blocks = [_strongest(gram[start : start + _BLOCK].toarray(), k) for start in range(0, gram.shape[0], _BLOCK)]
+def _strongest_normalised(seen: Any, k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """As :func:`_strongest`, of the gram of the matrix whose entries are divided by the roots of both degrees.
+
+    A block of items at a time: the whole gram of a large catalogue would not fit into memory.
+    """
+    import scipy.sparse as sparse
+
+    rows = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=1)).ravel(), 1.0))
+    columns = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=0)).ravel(), 1.0))
+    scaled = (sparse.diags(rows) @ seen @ sparse.diags(columns)).tocsc()
+    blocks = []
+    for start in range(0, scaled.shape[1], _BLOCK):
+        gram = (scaled[:, start : start + _BLOCK].T @ scaled).toarray().astype(np.float32)
+        gram[np.arange(len(gram)), start + np.arange(len(gram))] = 0.0
+        blocks.append(_strongest(gram, k))
     return np.concatenate([block[0] for block in blocks]), np.concatenate([block[1] for block in blocks])

@@ -17,13 +17,13 @@ from tastemaker.features.reader import FeatureReader
 from tastemaker.features.repository import apply
 from tastemaker.features.state import ConsumedEvent, ConsumedItem, FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.serving.recommender import Recommender
 from tastemaker.settings import Settings
-from tastemaker.training.parameters import TrainingParameters
 from tastemaker.training.pipeline import TrainedRelease, train_release
-from tastemaker.training.ranker_parameters import RankerParameters
-from tastemaker.training.tower_parameters import TowerParameters
 
 CUT = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 100
@@ -31,8 +31,8 @@ CATEGORIES = ("kitchen", "garden", "toys", "office")
 PER_CATEGORY = 12
 USERS = 80
 PARAMETERS = TrainingParameters(
-    towers=TowerParameters(dimension=16, epochs=12, batch_pairs=256, history=50),
-    ranker=RankerParameters(hidden=(16,), epochs=12, batch_lists=16),
+    towers=TowerParameters(dimension=16, epochs=16, batch_pairs=128, history=50),
+    ranker=RankerParameters(hidden=(16,), epochs=16, batch_lists=16),
     retrieval=RetrievalParameters(limit=48),
 )
 
@@ -151,14 +151,14 @@ def items_table() -> pa.Table:
 
 
 def purchases_table() -> pa.Table:
-    """Every fifth day each user buys the staple and two more of the category, beginning on different days."""
+    """Once a week each user buys the staple and one more item of the category, on different days."""
     random = Random(3)
     rows = []
     for user in range(USERS):
-        for day in range(user % 5, DAYS, 5):
+        for day in range(user % 7, DAYS, 7):
             at = CUT - timedelta(days=DAYS - day) + timedelta(hours=9, minutes=user % 60)
-            others = random.sample([f"{category_of(user)}-{number}" for number in range(PER_CATEGORY)], 2)
-            for place, item_id in enumerate(dict.fromkeys([staple_of(user), *others])):
+            other = random.choice([f"{category_of(user)}-{number}" for number in range(PER_CATEGORY)])
+            for place, item_id in enumerate(dict.fromkeys([staple_of(user), other])):
                 rows.append(purchase(f"u{user}-{day}-{place}", f"u{user}", item_id, at + timedelta(seconds=place)))
     rows.sort(key=lambda row: (row[names.OCCURRED_AT], row[names.EVENT_ID]))
     return pa.Table.from_pylist(rows, schema=SCHEMAS[names.TABLE_EVENTS])

@@ -1,0 +1,180 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tastemaker import names
+from tastemaker.errors import DataError
+from tastemaker.events.contract import EVENT_TYPES
+from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.release.item_item_parameters import ItemItemParameters
+from tastemaker.training.interactions import Interactions, load_interactions
+from tastemaker.training.item_item import fit_item_item
+from tastemaker.training.items import load_items
+from tastemaker.training.tower_examples import build_examples
+
+CUT = datetime(2026, 3, 1, tzinfo=UTC)
+PURCHASE = EVENT_TYPES.index("purchase")
+
+
+def event(event_id, minutes, item, *, user="u1", session=None, event_type="purchase"):
+    at = CUT + timedelta(minutes=minutes)
+    return {
+        names.EVENT_ID: event_id,
+        names.TYPE: event_type,
+        names.USER_ID: user,
+        names.SESSION_ID: session,
+        names.ITEM_ID: item,
+        names.OCCURRED_AT: at,
+        names.INGESTED_AT: at,
+        names.PARTITION: -1,
+        names.OFFSET: -1,
+        names.SCHEMA_VERSION: 1,
+    }
+
+
+def lake_with(tmp_path, events, items=()):
+    lake = Lake(tmp_path / "lake")
+    lake.create()
+    lake.append(names.TABLE_EVENTS, pa.Table.from_pylist(events, schema=SCHEMAS[names.TABLE_EVENTS]), {"test": 0})
+    if items:
+        lake.append(names.TABLE_ITEMS, pa.Table.from_pylist(items, schema=SCHEMAS[names.TABLE_ITEMS]), {"test": 0})
+    return lake
+
+
+def interactions(*events):
+    """From ``(shopper, item, time in seconds)``, sorted by shopper, then time."""
+    shopper, item, seconds = (np.array(column) for column in zip(*events, strict=True))
+    return Interactions(
+        shoppers=tuple(f"s{index}" for index in range(shopper.max() + 1)),
+        n_users=int(shopper.max()) + 1,
+        shopper=shopper.astype(np.int32),
+        item=item.astype(np.int32),
+        type=np.full(len(item), PURCHASE, dtype=np.int8),
+        time_us=seconds.astype(np.int64) * 1_000_000,
+    )
+
+
+def test_nothing_from_the_cut_on_is_read(tmp_path):
+    lake = lake_with(tmp_path, [event("a", -1, "x"), event("b", 0, "x"), event("c", 1, "x")])
+    found = load_interactions(lake, ["x"], CUT, ["purchase"])
+    assert len(found) == 1
+
+
+def test_an_event_id_counts_once_and_unknown_items_and_types_do_not(tmp_path):
+    twice = event("a", -5, "x")
+    rows = [twice, twice, event("b", -4, "ghost"), event("c", -3, "y", event_type="return"), event("d", -2, "y")]
+    found = load_interactions(lake_with(tmp_path, rows), ["x", "y"], CUT, ["purchase"])
+    assert found.item.tolist() == [0, 1]
+
+
+def test_guests_are_shoppers_after_the_users_even_with_a_users_name(tmp_path):
+    rows = [
+        event("a", -5, "x", user=None, session="u1"),
+        event("b", -4, "y", user="u1"),
+        event("c", -3, "x", user="u0"),
+    ]
+    found = load_interactions(lake_with(tmp_path, rows), ["x", "y"], CUT, ["purchase"])
+    assert found.shoppers == ("u0", "u1", "u1")
+    assert found.n_users == 2
+    assert found.item.tolist() == [0, 1, 0]
+
+
+def test_no_data_before_the_cut_is_an_error_with_a_remedy(tmp_path):
+    with pytest.raises(DataError, match="import data"):
+        load_interactions(lake_with(tmp_path, [event("a", 1, "x")]), ["x"], CUT, ["purchase"])
+
+
+def test_catalogue_is_as_it_was_at_the_moment(tmp_path):
+    def state(item, days, title, deleted=False):
+        at = CUT - timedelta(days=days)
+        return {
+            names.ITEM_ID: item,
+            names.TITLE: title,
+            names.CATEGORY: ["home"],
+            names.ATTRIBUTES: '{"colour": "red"}',
+            names.AVAILABLE: True,
+            names.CREATED_AT: at,
+            names.UPDATED_AT: at,
+            names.DELETED: deleted,
+            names.PARTITION: -1,
+            names.OFFSET: -1,
+        }
+
+    rows = [
+        state("mug", 9, "old"),
+        state("mug", 5, "new"),
+        state("mug", -1, "of tomorrow"),
+        state("pot", 9, "pot"),
+        state("pot", 1, "pot", deleted=True),
+        state("late", -1, "late"),
+    ]
+    (mug,) = load_items(lake_with(tmp_path, [event("a", -1, "mug")], rows), CUT)
+    assert (mug.item_id, mug.title, mug.category, mug.attributes) == ("mug", "new", ("home",), {"colour": "red"})
+
+
+def test_baskets_end_with_the_shopper_and_with_a_gap():
+    found = interactions((0, 1, 0), (0, 2, 60), (0, 3, 7_200), (1, 1, 7_200))
+    assert found.baskets().tolist() == [0, 0, 1, 2]
+
+
+def test_example_is_the_history_before_a_basket_newest_first():
+    day = 86_400
+    data = interactions((0, 5, 0), (0, 6, day), (0, 7, 3 * day), (0, 8, 3 * day), (1, 9, 0))
+    found = build_examples(data, ("purchase",), history=3)
+    # Baskets of shopper 0: {5}, {6}, {7, 8}; the first has no history, and shopper 1 has one basket only.
+    assert found.items.tolist() == [[5, -1, -1], [6, 5, -1]]
+    assert found.age_days.tolist() == [[1, 0, 0], [2, 3, 0]]
+    assert np.split(found.positives, found.starts[1:-1])[1].tolist() == [7, 8]
+
+
+def test_history_is_cut_at_its_length():
+    data = interactions(*((0, item, item * 86_400) for item in range(6)))
+    assert build_examples(data, ("purchase",), history=2).items[-1].tolist() == [4, 3]
+
+
+def test_batches_hold_every_basket_once_with_items_of_its_own():
+    data = interactions(*((shopper, shopper * 7 + day % 7, day * 86_400) for shopper in range(9) for day in range(8)))
+    found = build_examples(data, ("purchase",), history=4)
+    seen = []
+    for group, basket, item in found.batches(8, 2, np.random.default_rng(1)):
+        seen += group.tolist()
+        for place, row in zip(basket, item, strict=True):
+            begin, end = found.starts[group[place]], found.starts[group[place] + 1]
+            assert row in found.positives[begin:end]
+    assert sorted(seen) == list(range(len(found)))
+
+
+def test_sampling_probability_is_the_share_of_drawn_pairs():
+    # One basket {1}, one basket {1, 2, 3, 4}, of which 2 are drawn: 1 is drawn 1 + .5 times, the others .5 times.
+    data = interactions((0, 0, 0), (0, 1, 86_400), (1, 0, 0), *((1, item, 86_400) for item in (1, 2, 3, 4)))
+    found = build_examples(data, ("purchase",), history=2).sampling_probability(5, 2)
+    np.testing.assert_allclose(found[1:], np.array([1.5, 0.5, 0.5, 0.5]) / 3.0)
+    assert found[0] > 0
+
+
+def test_ease_equals_its_closed_form():
+    data = interactions((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (1, 2, 0), (2, 2, 0))
+    seen = np.array([[1, 1, 0], [1, 1, 1], [0, 0, 1]], dtype=float)
+    inverse = np.linalg.inv(seen.T @ seen + 2.0 * np.eye(3))
+    expected = -inverse / np.diag(inverse)  # column j divided by P_jj (Steck, 2019, equation 8)
+    np.fill_diagonal(expected, 0.0)
+    found = fit_item_item(data, 4, ItemItemParameters(ridge=2.0, neighbours=3))
+    for row in range(3):
+        for column, weight in zip(found.items[row], found.weights[row], strict=True):
+            if column >= 0:
+                assert weight == pytest.approx(expected[row, column], rel=1e-5)
+    assert (found.items[3] == -1).all()  # nobody ever met it
+
+
+@pytest.mark.parametrize("ease_max_items", [100, 0])
+def test_items_of_one_group_are_neighbours_whichever_method(ease_max_items):
+    # Even shoppers take even items, odd shoppers odd ones.
+    events = [(s, item, 0) for s in range(20) for item in range(s % 2, 10, 2) if (s + item) % 3]
+    found = fit_item_item(
+        interactions(*events), 10, ItemItemParameters(ridge=1.0, neighbours=4, ease_max_items=ease_max_items)
+    )
+    for row in range(10):
+        assert all(other % 2 == row % 2 and other != row for other in found.items[row] if other >= 0)
+        assert (found.items[row] >= 0).any()
