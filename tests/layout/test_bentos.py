@@ -107,7 +107,7 @@ def test_bento_has_the_code_that_serves_and_no_other(built):
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     assert {"tastemaker/serving/app.py", "tastemaker/serving/html/docs.html", "bentos/recommender/service.py"} <= files
     packages = {path.split("/")[1] for path in files if path.startswith("tastemaker/") and path.count("/") > 1}
-    assert packages == {"broker", "events", "features", "retrieval", "serving", "training"}
+    assert packages == {"broker", "events", "features", "retrieval", "release", "serving"}
     others = {path for path in files if not path.startswith(("tastemaker/", "bentos/recommender/"))}
     assert others == {"bentofile.yaml"}
 

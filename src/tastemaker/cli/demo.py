@@ -81,7 +81,7 @@ def demo(
         _show_moment(moment)
         closing = check_loop(settings, moment, patience_s=20.0)
         console.print(closing)
-        _show_end(settings, run, steps)
+        _show_end(settings, moment.after["release"], run, steps)
         if not once:
             console.print("The stack runs on. [bold]Ctrl-C[/] stops everything; or, elsewhere, `tastemaker down`.")
             stack.run_forever()
@@ -172,8 +172,9 @@ def _show_moment(moment: Moment) -> None:
     console.print(render_list(moment.after, f"The list of customer {moment.user}, after", before))
 
 
-def _show_end(settings: Settings, run: FlowRun | None, steps: Steps) -> None:
+def _show_end(settings: Settings, release: str, run: FlowRun | None, steps: Steps) -> None:
     console.print(addresses(settings))
+    console.print(f"the drift report  [cyan]{settings.reports_url}/{release}/drift.html[/]")
     if run is not None:
         console.print(f"the training run  [cyan]{run.url}[/]")
     now = datetime.now(UTC) + timedelta(microseconds=settings.clock_offset_us)

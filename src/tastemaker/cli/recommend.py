@@ -20,9 +20,21 @@ def _call(method: str, url: str, what: str, body: dict[str, Any]) -> dict[str, A
             f"the {what} at {url} does not answer ({error}); start the stack with: tastemaker up"
         ) from error
     if response.status_code not in {200, 202}:
-        raise ServingError(f"the {what} answered {response.status_code}: {response.text}")
+        raise ServingError(f"the {what} answered {response.status_code}: {_problem(response)}")
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def _problem(response: httpx.Response) -> str:
+    """What the answer says is wrong, in a line: the collector's results, or the recommender's error."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text
+    refused = [result for result in body.get("results", ()) if result.get("problem")]
+    parts = (refused or [body.get("error", body)])[0]
+    words = (parts.get(name) for name in ("field", "problem", "remedy")) if isinstance(parts, dict) else (str(parts),)
+    return ": ".join(word for word in words if word)
 
 
 def fetch_list(recommender_url: str, **request: object) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The feature repository: apply its declarations, materialise, build training frames. Feast is imported on use."""
 
+import contextlib
+import io
 import os
 import re
 import string
@@ -103,7 +105,8 @@ def materialize(settings: Settings, end: datetime) -> tuple[str, ...]:
     views = tuple(view.name for view in FeaturePlan.load(settings.plan_path).views if view.kind == "batch")
     if views:
         store = open_store(settings)
-        store.materialize(datetime(1970, 1, 1, tzinfo=UTC), end, feature_views=list(views))
+        with contextlib.redirect_stdout(io.StringIO()):  # Feast draws progress there, with no way to ask it not to
+            store.materialize(datetime(1970, 1, 1, tzinfo=UTC), end, feature_views=list(views))
     return views
 
 

@@ -64,7 +64,7 @@ async def read_body(request: Request, media_types: tuple[str, ...] = ("applicati
 
 
 def _too_large(size: str) -> ApiProblem:
-    return ApiProblem(413, "", f"the body has {size}", f"send at most {MAX_BODY_BYTES} bytes")
+    return ApiProblem(413, "body", f"the body has {size}", f"send at most {MAX_BODY_BYTES} bytes")
 
 
 def problem_body(problem: ApiProblem) -> dict[str, Any]:
@@ -119,6 +119,6 @@ def _problem_of(error: Exception, name: str) -> ApiProblem:
     if isinstance(error, ServingError):
         return ApiProblem(503, "", str(error), "try again in a moment", retry_after_s=NO_RELEASE_RETRY_S)
     if isinstance(error, ClientDisconnect):
-        return ApiProblem(400, "", "the connection was closed before the body ended", "send the whole body")
+        return ApiProblem(400, "body", "the connection was closed before the body ended", "send the whole body")
     _log.error("%s failed", name, exc_info=error)
     return ApiProblem(500, "", f"an error of the server: {type(error).__name__}", "the server's log says more")

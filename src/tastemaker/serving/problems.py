@@ -92,7 +92,9 @@ def decode_json(raw: bytes, kind: type[T], invalid_status: int = 422) -> T:
     except msgspec.ValidationError as error:
         raise _invalid(error, invalid_status) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiProblem(400, "", f"the body is not valid JSON: {error}", "send one JSON object in UTF-8") from error
+        raise ApiProblem(
+            400, "body", f"the body is not valid JSON: {error}", "send one JSON object in UTF-8"
+        ) from error
 
 
 def convert_query(values: dict[str, Any], kind: type[T]) -> T:
