@@ -31,7 +31,7 @@ class TowerParameters(BaseModel):
     history_dropout: float = Field(default=0.1, ge=0, lt=1)
     temperature: float = Field(default=0.1, gt=0)
     learning_rate: float = Field(default=3e-3, gt=0)
-    epochs: int = Field(default=7, ge=1)
+    epochs: int = Field(default=5, ge=1)
     batch_pairs: int = Field(default=1_024, ge=2)
     pairs_per_basket: int = Field(default=8, ge=1)
     content: ContentParameters = ContentParameters()

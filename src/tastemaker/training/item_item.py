@@ -91,7 +91,7 @@ def _strongest_normalised(seen: Any, k: int) -> tuple[npt.NDArray[np.int64], npt
 
     A block of items at a time: the whole gram of a large catalogue would not fit into memory.
     """
-    import scipy.sparse as sparse
+    from scipy import sparse
 
     rows = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=1)).ravel(), 1.0))
     columns = 1.0 / np.sqrt(np.maximum(np.asarray(seen.sum(axis=0)).ravel(), 1.0))
