@@ -85,6 +85,7 @@ def demo(
         if not once:
             console.print("The stack runs on. [bold]Ctrl-C[/] stops everything; or, elsewhere, `tastemaker down`.")
             stack.run_forever()
+            console.print("Everything is stopped.")
     if not closing.closed:
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """Evaluate a release on the window after its cut: the serving pipeline itself, beside baselines and champion."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tastemaker.evaluation.truth import Ranking
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.releases import ReleaseRegistry
+from tastemaker.release.files import PLAN
 from tastemaker.settings import Settings
 from tastemaker.training.served_rankings import served_rankings
 
@@ -23,7 +25,8 @@ def assess(
 ) -> EvaluationReport:
     """Compare a release with every baseline, and with the champion where it did not learn from the window.
 
-    Each release answers real requests, with its features as the online store would have had them at the cut.
+    Each release answers real requests, with the features that it was trained with as the online store would have
+    had them at the cut.
 
     Args:
         settings: of the platform.
@@ -39,19 +42,23 @@ def assess(
     Raises:
         DataError: the lake has no events before the cut.
     """
-    lake = Lake(settings.lake_dir)
-    plan = FeaturePlan.load(settings.plan_path)
-    split = temporal_split(interactions.load(lake), cut, days)
+    split = temporal_split(interactions.load(Lake(settings.lake_dir)), cut, days)
     rankings: dict[str, Ranking] = {}
     users = split.truth.user_ids.tolist()
-    rankings[CANDIDATE] = served_rankings(settings, release_dir, plan, cut, user_ids=users, k=k)
+    rankings[CANDIDATE] = _served(settings, release_dir, cut, users, k)
     registry = ReleaseRegistry(settings)
     champion = registry.champion()
     compared = None
     if champion is not None:
         standing = registry.get(champion.release)
-        if standing.lineage.data_to <= cut and standing.lineage.plan_hash == plan.hash:
-            rankings[CHAMPION] = served_rankings(settings, standing.path, plan, cut, user_ids=users, k=k)
+        if standing.lineage.data_to <= cut:
+            rankings[CHAMPION] = _served(settings, standing.path, cut, users, k)
             compared = CHAMPION
     rankings |= rank_baselines(split.train, cut, split.truth, k)
     return compare(rankings, split.truth, k, seed, champion=compared, period=split.period)
+
+
+def _served(settings: Settings, release_dir: Path, cut: datetime, users: Sequence[str], k: int) -> Ranking:
+    """A release's lists, by its own feature plan: the declarations may have changed since it was trained."""
+    plan = FeaturePlan.load(release_dir / PLAN)
+    return served_rankings(settings, release_dir, plan, cut, user_ids=users, k=k)
