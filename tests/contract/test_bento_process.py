@@ -52,11 +52,11 @@ def test_unknown_user_gets_a_cold_start_list(client):
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
-        (b"{", 400, ""),
+        (b"{", 400, "body"),
         (b'{"surface": "attic"}', 422, "surface"),
         (b'{"exclude": ["unheard"]}', 422, "exclude[0]"),
         (b'{"k": 0}', 422, "k"),
-        (b'{"user": "' + b"x" * 10_000_000 + b'"}', 413, ""),
+        (b'{"user": "' + b"x" * 10_000_000 + b'"}', 413, "body"),
     ],
     ids=["malformed", "surface", "item", "k", "ten_megabytes"],
 )

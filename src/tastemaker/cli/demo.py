@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
@@ -22,6 +22,9 @@ from tastemaker.settings import Settings
 from tastemaker.stack.component import Status
 from tastemaker.stack.flow_runs import FlowRun, FlowRuns
 from tastemaker.stack.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from tastemaker.events.adapters.dataset import Dataset
 
 __all__ = ["demo"]
 
@@ -52,15 +55,10 @@ def demo(
     if not settings.clock_offset_us:
         settings = settings.with_clock_at(dataset.last_event + timedelta(minutes=10))
     history, live = dataset.split(replay_start(dataset, LIVE_DAYS))
-    with Supervisor(
-        local_components(settings), settings, console, quiet=True
-    ) as stack:  # Kafka and Prefect start while the history is loaded
-        with steps.step("History into the lake") as step:
-            if settings.plan_path.exists():  # written after the history; the worker runs already
-                step.done("it is there from an earlier run")
-            else:
-                added = import_history(settings, history)
-                step.done(f"{added.events:,} events and {added.items:,} items")
+    with steps.step("History into the lake") as step:
+        added = import_history(settings, history)
+        step.done(f"{added.events:,} events and {added.items:,} items" if added.events else "it was there already")
+    with Supervisor(local_components(settings), settings, console, quiet=True) as stack:
         with steps.step("Feature declarations") as step:
             plan = prepare(settings)
             step.done(f"{sum(len(view.features) for view in plan.views)} features in {len(plan.views)} views")
@@ -94,14 +92,12 @@ def _waiting(statuses: list[Status]) -> str:
     return ", ".join(f"{status.name} {status.state}" for status in statuses if not status.satisfied)
 
 
-def _replay(settings: Settings, live: object, progress: Callable[[str], None]) -> str:
+def _replay(settings: Settings, live: "Dataset", progress: Callable[[str], None]) -> str:
     """Send the live part and wait until the worker has brought all of it to the online store and the lake."""
     from tastemaker.broker.kafka import KafkaProducer
-    from tastemaker.events.adapters.dataset import Dataset
     from tastemaker.lake.tables import Lake
     from tastemaker.stream.replay import replay
 
-    assert isinstance(live, Dataset)
     started = time.monotonic()
     producer = KafkaProducer(settings)
     try:
