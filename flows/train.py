@@ -116,7 +116,7 @@ def train_flow(
         cut: learn from what happened before this moment (UTC); by default the midnight that leaves ``test_days`` days.
         test_days: length of the window after the cut that the release is evaluated on.
         policy: name of a policy in ``monitoring/gates/``.
-        seed: the same data, code and seed give the same release.
+        seed: of all that is random in training.
         promote: whether a release that passed becomes champion.
 
     Returns:

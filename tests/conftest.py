@@ -13,5 +13,5 @@ atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
 def pytest_sessionfinish() -> None:
-    """Silence what still logs after the last test, such as Kafka's client about the node that the tests have stopped."""
+    """Silence what still logs after the last test, such as Kafka's client about a node that is stopped."""
     logging.disable()

@@ -37,7 +37,7 @@ def train(
     policy: Annotated[
         str, typer.Option(help="Gate policy: a file name in monitoring/gates/ without .yaml.")
     ] = "default",
-    seed: Annotated[int, typer.Option(help="Same data and seed give the same release.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of all that is random in training.")] = 1,
     promote: Annotated[bool, typer.Option(help="Make it the champion if the gate passes.")] = True,
 ) -> None:
     """Run the training flow on the running stack and follow it: train, evaluate, judge, register, build, promote.
