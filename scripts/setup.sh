@@ -40,7 +40,9 @@ fi
 
 # 3. Apache Kafka's jars.
 if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then
-    missing=$( (command -v java >/dev/null || printf 'Java 17 '; command -v mvn >/dev/null || printf 'Maven') )
+    missing=""
+    command -v java >/dev/null || missing="Java 17"
+    command -v mvn >/dev/null || missing="${missing:+$missing and }Maven"
     printf 'setup: missing: %s. noida-db will stand in for Apache Kafka: good for a first look, but it can lose\n' "$missing" >&2
     printf '       acknowledged events on a crash. For the real broker: apt-get install openjdk-17-jre-headless maven, then make setup.\n' >&2
 else
