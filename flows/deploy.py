@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from tastemaker.settings import Settings
+from tastemaker.stack.components import WORK_POOL
 
-__all__ = ["DEFAULT_SCHEDULES", "WORK_POOL", "deploy", "main"]
+__all__ = ["DEFAULT_SCHEDULES", "deploy", "main"]
 
-WORK_POOL = "tastemaker"
 # Cron in UTC, by deployment. Training runs in the small hours of the shop; batch views are refreshed hourly.
 DEFAULT_SCHEDULES = {"train/default": "0 3 * * *", "materialize/default": "30 * * * *"}
 

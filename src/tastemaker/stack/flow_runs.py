@@ -125,13 +125,6 @@ class FlowRuns:
             url=f"{self._url}/runs/flow-run/{run_id}",
         )
 
-    def artifacts(self, run_id: str) -> list[dict[str, Any]]:
-        """The artifacts of a run: key, type and data."""
-        found: list[dict[str, Any]] = self._call(
-            "POST", "/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}}, limit=100
-        )
-        return found
-
     def follow(
         self, run_id: str, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep
     ) -> Iterator[FlowRun]:

@@ -42,13 +42,6 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.item)
 
-    def of_types(self, types: Sequence[str]) -> "Interactions":
-        """Only the events of some types, in the same order."""
-        keep = np.isin(self.type, [EVENT_TYPES.index(name) for name in types])
-        return Interactions(
-            self.shoppers, self.n_users, self.shopper[keep], self.item[keep], self.type[keep], self.time_us[keep]
-        )
-
     def baskets(self) -> npt.NDArray[np.int64]:
         """The basket of each event, ``[n]``, numbered from 0 in the order of the events."""
         if not len(self):
