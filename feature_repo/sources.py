@@ -6,7 +6,6 @@ from feast import FileSource, KafkaSource
 from feast.data_format import DeltaFormat, JsonFormat
 
 from tastemaker import names
-from tastemaker.events.contract import FUTURE_TOLERANCE
 from tastemaker.settings import Settings
 
 _settings = Settings.from_env()
@@ -28,7 +27,7 @@ events = KafkaSource(
     kafka_bootstrap_servers=_settings.broker,
     message_format=JsonFormat(schema_json=_EVENT_SCHEMA),
     timestamp_field=names.OCCURRED_AT,
-    watermark_delay_threshold=timedelta(seconds=FUTURE_TOLERANCE.total_seconds()),
+    watermark_delay_threshold=timedelta(days=30),
     batch_source=events_in_lake,
     description="What shoppers do, as it happens.",
 )

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from tastemaker import names
 from tastemaker.errors import DataError
-from tastemaker.features.grammar import FUNCTIONS, GrammarError, parse_function, parse_where
+from tastemaker.features.grammar import FUNCTIONS, GrammarError, parse_function, parse_ratio, parse_where
+from tastemaker.features.layout import MAX_SLOTS, layout_of
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ServiceSpec, ViewKind, ViewPlan
 from tastemaker.lake.tables import SCHEMAS
 
@@ -21,8 +22,12 @@ _DTYPES: Final = {
     "STRING": "string",
     "STRING_LIST": "list[string]",
     "INT64_LIST": "list[int64]",
+    "DOUBLE_LIST": "list[float64]",
+    "FLOAT_LIST": "list[float64]",
 }
-_EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID)
+_EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CATEGORY)
+_RATIO_OF: Final = ("count", "sum", "approx_distinct")
+_COLUMN_DTYPES: Final = {names.OCCURRED_AT: "int64", names.VALUE: "float64", names.PRICE: "float64"}
 _MAX_TILES: Final = 1000
 
 
@@ -89,19 +94,26 @@ def compile_view(view: Any, join_keys: Mapping[str, str]) -> ViewPlan:
     missing = [column for column in columns if column not in SCHEMAS[table].names]
     if missing:
         raise DataError(f"view {view.name}: the lake table {table} has no column {missing[0]} to join by")
-    return ViewPlan(
+    plan = ViewPlan(
         name=view.name,
         kind=kind,
         entities=tuple(view.entities),
         join_keys=columns,
         features=tuple(features),
         ttl_us=_us(view.ttl),
+        lateness_us=_us(getattr(view.stream_source, "watermark_delay_threshold", None)) if aggregations else 0,
         table=table,
         timestamp_field=view.batch_source.timestamp_field,
         created_field=view.batch_source.created_timestamp_column or "",
         description=view.description,
         owner=view.owner,
     )
+    if kind == "aggregate" and (slots := len(layout_of(plan).slots)) > MAX_SLOTS:
+        raise DataError(
+            f"view {view.name}: its features need {slots} partial aggregates, at most {MAX_SLOTS} fit a view;"
+            " move some aggregations to a second view"
+        )
+    return plan
 
 
 def _table(view: Any) -> str:
@@ -134,29 +146,34 @@ def _over_events(
             features.append(_aggregated(view, by_name[name], aggregation))
         except GrammarError as error:
             raise DataError(f"view {view.name}, aggregation {name}: {error}") from error
-    lists = [feature for feature in features if feature.function == "last_n"]
-    if not lists:
+    newest = [feature for feature in features if feature.function in {"last", "last_n"}]
+    if not newest:
+        _check_ratios(view, features)
         return "aggregate", features
-    if len(lists) < len(features) or len({(feature.n, feature.types) for feature in lists}) > 1:
+    if len(newest) < len(features):
         raise DataError(
-            f"view {view.name}, aggregation {lists[0].name}: a view with last_n has only last_n aggregations,"
-            " of one length and with one where; move the others to a view of their own"
+            f"view {view.name}, aggregation {newest[0].name}: a view with last or last_n has no other functions;"
+            " move the others to a view of their own"
         )
+    if len({feature.types for feature in newest}) > 1:
+        raise DataError(f"view {view.name}, aggregation {newest[0].name}: a view with last_n has one where for all")
     return "history", features
 
 
 def _aggregated(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
     call = parse_function(aggregation.function)
-    allowed, dtype = FUNCTIONS[call.name]
-    if aggregation.column not in allowed:
-        raise GrammarError(f"{call.name} takes column {' or '.join(allowed)}, not {aggregation.column!r}")
-    if dtype == "list":
-        dtype = "list[int64]" if aggregation.column == names.OCCURRED_AT else "list[string]"
+    function = FUNCTIONS[call.name]
+    if function.columns and aggregation.column not in function.columns:
+        raise GrammarError(f"{call.name} takes column {' or '.join(function.columns)}, not {aggregation.column!r}")
+    dtype = function.dtype
+    if dtype in {"column", "list"}:
+        dtype = _COLUMN_DTYPES.get(aggregation.column, "string")
+        dtype = f"list[{dtype}]" if function.dtype == "list" else dtype
     found = _DTYPES.get(field.dtype.to_value_type().name, "")
     if found != dtype:
         raise GrammarError(f"its field has type {field.dtype}, but its values are {dtype}; change the Field's dtype")
     window, slide = _us(aggregation.time_window), _us(aggregation.slide_interval)
-    if call.name not in {"count", "sum"}:
+    if not function.windowed:
         if window:
             raise GrammarError(f"{call.name} has no window; remove time_window")
     elif window and not 0 < slide < window:
@@ -165,19 +182,36 @@ def _aggregated(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
         raise GrammarError(
             f"{window // slide} tiles per entity are too many (at most {_MAX_TILES}); slide in longer steps"
         )
+    decayed = call.name.startswith("decayed_")
+    counted = call.name in {"count", "sum", "approx_distinct"} or decayed
+    text = dtype == "string"
     return FeatureSpec(
         name=field.name,
         dtype=dtype,
         function=call.name,
-        column=aggregation.column,
+        column="" if call.name == "ratio" else aggregation.column,
         types=parse_where(field.tags.get("where", view.tags.get("where", ""))),
         window_us=window,
         slide_us=slide if window else 0,
-        n=call.argument if call.name == "last_n" else 0,
-        half_life_us=call.argument if call.name == "decayed_count" else 0,
-        default=_default(view, field, dtype, 0 if call.name in {"count", "sum", "decayed_count"} else None),
+        n=1 if call.name == "last" else 0 if decayed else call.argument,
+        by=call.by,
+        half_life_us=call.argument if decayed else 0,
+        operands=parse_ratio(aggregation.column) if call.name == "ratio" else (),
+        default=_default(view, field, dtype, "" if text else 0 if counted or dtype == "int64" else None),
         description=field.description,
     )
+
+
+def _check_ratios(view: Any, features: list[FeatureSpec]) -> None:
+    by_name = {feature.name: feature for feature in features}
+    for feature in features:
+        for operand in feature.operands:
+            if operand not in by_name or by_name[operand].function not in _RATIO_OF:
+                known = ", ".join(other.name for other in features if other.function in _RATIO_OF)
+                raise DataError(
+                    f"view {view.name}, aggregation {feature.name}: {operand!r} is no {' or '.join(_RATIO_OF)} of"
+                    f" this view; it has {known or 'none'}"
+                )
 
 
 def _column(view: Any, field: Any, table: str) -> FeatureSpec:
