@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from feast.data_source import DataSource
@@ -19,18 +18,24 @@ from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
 from pydantic import field_validator
 
-from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
 from tastemaker.features.declarations import compile_view
-from tastemaker.features.expressions import key_sql
 from tastemaker.features.feast_paths import expanded
-from tastemaker.features.sql import as_of, default_sql
+from tastemaker.features.lake_queries import (
+    AS_OF,
+    FRAME,
+    ROW,
+    AskedView,
+    NewestQuery,
+    TrainingQuery,
+    newest_rows,
+    training_rows,
+)
+from tastemaker.features.plan import ViewPlan
 from tastemaker.lake.tables import Lake
 
 __all__ = ["AsofOfflineStore", "AsofOfflineStoreConfig", "LakeRetrievalJob"]
-
-_ROW, _AS_OF = "__row", "__as_of_us"
 
 
 class AsofOfflineStoreConfig(DuckDBOfflineStoreConfig):
@@ -103,8 +108,9 @@ class LakeRetrievalJob(RetrievalJob):
 class AsofOfflineStore(DuckDBOfflineStore):
     """Point-in-time correct features for training sets, and the newest rows for materialisation."""
 
-    @staticmethod
+    @classmethod
     def get_historical_features(  # noqa: PLR0917 - Feast's interface
+        cls,
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],
@@ -122,24 +128,21 @@ class AsofOfflineStore(DuckDBOfflineStore):
         delay_us = timedelta(seconds=config.offline_store.processing_delay_seconds) // timedelta(microseconds=1)
         entity_names = {entity.name: entity.join_key for entity in registry.list_entities(project)}
 
-        def query() -> pa.Table:
-            frame = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
-            frame = frame.append_column(_ROW, pa.array(range(len(frame)), pa.int64()))
+        def frame() -> pa.Table:
+            rows = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
+            rows = rows.append_column(ROW, pa.array(range(len(rows)), pa.int64()))
             as_of_us = moments.dt.as_unit("us").astype("int64").to_numpy() - delay_us
-            frame = frame.append_column(_AS_OF, pa.array(as_of_us))
-            with Lake(Path(config.offline_store.lake)).connect() as duck:
-                duck.register("frame", frame)
-                return _join(
-                    duck,
-                    feature_views,
-                    feature_refs,
-                    entity_names,
-                    full_feature_names=full_feature_names,
-                    known_at=filter_by_created_timestamp,
-                )
+            return rows.append_column(AS_OF, pa.array(as_of_us))
 
-        return LakeRetrievalJob(
-            query,
+        return cls._training_job(
+            config,
+            frame,
+            TrainingQuery(
+                views=tuple(_asked(view, compile_view(view, entity_names)) for view in feature_views),
+                references=tuple(feature_refs),
+                full_feature_names=full_feature_names,
+                known_at=filter_by_created_timestamp,
+            ),
             RetrievalMetadata(
                 features=feature_refs,
                 keys=[column for column in entity_df.columns if column != time],
@@ -147,11 +150,11 @@ class AsofOfflineStore(DuckDBOfflineStore):
                 max_event_timestamp=moments.max().to_pydatetime() if len(moments) else None,
             ),
             OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
-            full_feature_names,
         )
 
-    @staticmethod
+    @classmethod
     def pull_latest_from_table_or_query(  # noqa: PLR0917 - Feast's interface
+        cls,
         config: RepoConfig,
         data_source: DataSource,
         join_key_columns: list[str],
@@ -166,60 +169,52 @@ class AsofOfflineStore(DuckDBOfflineStore):
         Raises:
             DataError: the source has no such columns, because the view is computed by the stream worker.
         """
-        lake = Lake(Path(config.offline_store.lake))
-        table = Path(data_source.path).name
-        columns = [*join_key_columns, *feature_name_columns, timestamp_field]
-        columns += [created_timestamp_column] if created_timestamp_column else []
-
-        def query() -> pa.Table:
-            with lake.connect() as duck:
-                known = {row[0] for row in duck.execute(f"DESCRIBE {table}").fetchall()}
-                if missing := [column for column in columns if column not in known]:
-                    raise DataError(
-                        f"{table} has no column {missing[0]}: a view with aggregations is kept up to date by the"
-                        " stream worker; materialise batch views only (tastemaker features materialize)"
-                    )
-                order = [timestamp_field, created_timestamp_column, names.OFFSET if names.OFFSET in known else None]
-                return duck.sql(
-                    f"SELECT {', '.join(columns)} FROM {table} WHERE epoch_us({timestamp_field})"
-                    f" BETWEEN {to_us(start_date)} AND {to_us(end_date)} QUALIFY row_number() OVER"
-                    f" (PARTITION BY {', '.join(join_key_columns)}"
-                    f" ORDER BY {', '.join(f'{column} DESC' for column in order if column)}) = 1"
-                ).to_arrow_table()
-
-        return LakeRetrievalJob(query)
-
-
-def _join(
-    duck: duckdb.DuckDBPyConnection,
-    feature_views: list[FeatureView],
-    feature_refs: list[str],
-    entity_names: dict[str, str],
-    *,
-    full_feature_names: bool,
-    known_at: bool,
-) -> pa.Table:
-    """The frame with the asked features of every view."""
-    joins: list[str] = []
-    columns: dict[str, str] = {}
-    for number, feature_view in enumerate(feature_views):
-        plan = compile_view(feature_view, entity_names)
-        mapping = feature_view.projection.join_key_map or {}
-        key = key_sql(f'CAST("{mapping.get(column, column)}" AS VARCHAR)' for column in plan.join_keys)
-        duck.execute(f"CREATE TEMP TABLE keys_{number} AS SELECT {_ROW}, {key} AS key, {_AS_OF} AS as_of_us FROM frame")
-        as_of(duck, plan, f"keys_{number}", f"answers_{number}", known_at)
-        alias = feature_view.projection.name_to_use()
-        for feature in plan.features:
-            column = f"{alias}__{feature.name}" if full_feature_names else feature.name
-            value = f"coalesce(a{number}.{feature.name}, {default_sql(feature)})"
-            columns[f"{alias}:{feature.name}"] = f'{value} AS "{column}"'
-        joins.append(
-            f"JOIN keys_{number} AS k{number} ON f.{_ROW} = k{number}.{_ROW}"
-            f" LEFT JOIN answers_{number} AS a{number} ON a{number}.key = k{number}.key"
-            f" AND a{number}.as_of_us = k{number}.as_of_us"
+        return cls._newest_job(
+            config,
+            NewestQuery(
+                table=Path(data_source.path).name,
+                join_keys=tuple(join_key_columns),
+                columns=tuple(feature_name_columns),
+                timestamp_field=timestamp_field,
+                created_field=created_timestamp_column or "",
+                start_us=to_us(start_date),
+                end_us=to_us(end_date),
+            ),
         )
-    selects = [columns[reference] for reference in feature_refs if reference in columns]
-    return duck.sql(
-        f"SELECT {', '.join([f'f.* EXCLUDE ({_ROW}, {_AS_OF})', *selects])} FROM frame AS f {' '.join(joins)}"
-        f" ORDER BY f.{_ROW}"
-    ).to_arrow_table()
+
+    @classmethod
+    def _training_job(
+        cls,
+        config: RepoConfig,
+        frame: Callable[[], pa.Table],
+        query: TrainingQuery,
+        metadata: RetrievalMetadata,
+        on_demand: list[OnDemandFeatureView],
+    ) -> RetrievalJob:
+        """How a training set is computed; another engine overrides it."""
+
+        def rows() -> pa.Table:
+            with Lake(Path(config.offline_store.lake)).connect() as duck:
+                duck.register(FRAME, frame())
+                return training_rows(duck, query).drop_columns(ROW)
+
+        return LakeRetrievalJob(rows, metadata, on_demand, query.full_feature_names)
+
+    @classmethod
+    def _newest_job(cls, config: RepoConfig, query: NewestQuery) -> RetrievalJob:
+        """How the newest rows are computed; another engine overrides it."""
+
+        def rows() -> pa.Table:
+            with Lake(Path(config.offline_store.lake)).connect() as duck:
+                return newest_rows(duck, query)
+
+        return LakeRetrievalJob(rows)
+
+
+def _asked(view: FeatureView, plan: ViewPlan) -> AskedView:
+    mapping = view.projection.join_key_map or {}
+    return AskedView(
+        plan=plan,
+        key_columns=tuple(mapping.get(column, column) for column in plan.join_keys),
+        alias=view.projection.name_to_use(),
+    )
