@@ -72,9 +72,9 @@ class Slot:
     """One partial aggregate.
 
     Attributes:
-        op: ``last`` and ``first`` are times of events, ``count`` their number, ``sum``, ``min`` and ``max`` are of
-            the column's micro-units, ``sum_sq`` the sum of its squares in micro-units, ``cells`` the newest time per cell of the
-            column's labels, ``labels`` the weight per label of the column.
+        op: ``last`` and ``first`` are times of events, ``count`` their number; ``sum``, ``min`` and ``max`` are of the
+            column's micro-units, ``sum_sq`` the sum of its squares in micro-units; ``cells`` the newest time per cell
+            of the column's labels, ``labels`` the weight per label of the column.
         types: event types that it sees.
         column: an event is only counted where this is not null; empty for every event. ``event_id``, ``type``
             and ``occurred_at`` are never null and written as empty, except as the column of cells and labels.
