@@ -14,6 +14,7 @@ SESSION_ID: Final = "session_id"
 ITEM_ID: Final = "item_id"
 OCCURRED_AT: Final = "occurred_at"
 VALUE: Final = "value"
+CORRECTS: Final = "corrects"
 REQUEST_ID: Final = "request_id"
 POSITION: Final = "position"
 CONTEXT: Final = "context"
@@ -42,6 +43,9 @@ TOPIC_ITEMS: Final = "tastemaker.items"
 TOPIC_DEAD_LETTERS: Final = "tastemaker.dead-letters"
 TOPIC_SERVED_LISTS: Final = "tastemaker.served-lists"
 
+# Kafka headers.
+HEADER_INGESTED_AT: Final = "ingested-at-us"  # when the platform took an event first; ASCII digits, for replays
+
 # Lake tables.
 TABLE_EVENTS: Final = "events"
 TABLE_ITEMS: Final = "items"
@@ -51,6 +55,7 @@ TABLE_SERVED_LISTS: Final = "served_lists"
 ENTITY_USER: Final = "user"
 ENTITY_ITEM: Final = "item"
 ENTITY_SESSION: Final = "session"
+ENTITY_CATEGORY: Final = "category"
 
 # Feature views.
 VIEW_USER_ACTIVITY: Final = "user_activity"

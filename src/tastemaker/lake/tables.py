@@ -7,17 +7,20 @@ commit as its rows. Whoever re-delivers a batch with a version that is not newer
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from tastemaker import names
 from tastemaker.errors import DataError
+from tastemaker.lake.views import current_files, select_sql
 
 __all__ = ["SCHEMAS", "Lake"]
 
+_ATTEMPTS = 5
 _TIME = pa.timestamp("us", tz="UTC")
 
 SCHEMAS: Mapping[str, pa.Schema] = {
@@ -30,6 +33,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             (names.ITEM_ID, pa.string()),
             (names.OCCURRED_AT, _TIME),
             (names.VALUE, pa.float64()),
+            (names.CATEGORY, pa.string()),  # path joined with "/"
+            (names.PRICE, pa.float64()),
+            (names.CORRECTS, pa.string()),
             (names.REQUEST_ID, pa.string()),
             (names.POSITION, pa.int32()),
             (names.CONTEXT, pa.string()),  # JSON object
@@ -95,9 +101,24 @@ class Lake:
         return self.root / table
 
     def create(self) -> None:
-        """Create the tables that do not exist yet, empty."""
+        """Create the tables that do not exist yet, empty, and add the columns that existing ones lack.
+
+        Raises:
+            DataError: a column exists with another type, so the table is of a version that this one cannot read.
+        """
         for table, schema in SCHEMAS.items():
-            DeltaTable.create(str(self.path(table)), schema=schema, mode="ignore")
+            path = str(self.path(table))
+            DeltaTable.create(path, schema=schema, mode="ignore")
+            for attempt in range(_ATTEMPTS):
+                opened = DeltaTable(path)
+                missing = _missing_columns(opened, schema)
+                if not missing:
+                    break
+                try:
+                    opened.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
+                except CommitFailedError:  # another process changes the table; perhaps it adds the same columns
+                    if attempt == _ATTEMPTS - 1:
+                        raise
 
     def open(self, table: str) -> DeltaTable:
         """The Delta table as it is now.
@@ -141,11 +162,46 @@ class Lake:
         )
         return True
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with every existing table registered as a view of its current version."""
-        connection = duckdb.connect()
+    def connect(self, memory_limit: str | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with every existing table as a view of its current version.
+
+        The views have the columns of :data:`SCHEMAS`, in order, also where a table lacks a newer one (NULL).
+
+        Args:
+            memory_limit: such as ``"2GB"``; what exceeds it is spilled to the lake's disk. DuckDB's own default
+                (80 % of the machine) when absent.
+            threads: how many cores one query may use; all when absent.
+
+        Raises:
+            DataError: a table has deletion vectors (see :func:`tastemaker.lake.views.current_files`).
+        """
+        config: dict[str, str | int] = {"temp_directory": str(self.root / f".spill-{uuid4().hex}")}
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
+        if threads is not None:
+            config["threads"] = threads
+        connection = duckdb.connect(config=config)
         connection.execute("SET TimeZone = 'UTC'")
-        for table in SCHEMAS:
+        for table, schema in SCHEMAS.items():
             if (self.path(table) / "_delta_log").is_dir():
-                connection.register(table, self.open(table).to_pyarrow_dataset())
+                files = current_files(self.open(table), self.path(table))
+                connection.execute(f"CREATE VIEW {table} AS {select_sql(files, schema)}")
         return connection
+
+
+def _missing_columns(table: DeltaTable, schema: pa.Schema) -> list[pa.Field]:
+    """The columns of a schema that a table lacks.
+
+    Raises:
+        DataError: a column has another type.
+    """
+    existing = {field.name: field.type for field in pa.schema(table.schema().to_arrow())}
+    for field in schema:
+        found = existing.get(field.name, field.type)
+        # Only the names of a list's elements differ between writers.
+        if found != field.type and not (pa.types.is_list(found) and found.value_type == field.type.value_type):
+            raise DataError(
+                f"column {field.name!r} of {table.table_uri} is {found}, but this version needs {field.type}; "
+                "export the table, rewrite the column and import it again"
+            )
+    return [field for field in schema if field.name not in existing]
