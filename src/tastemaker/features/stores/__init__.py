@@ -1,1 +1,1 @@
-"""Where online feature rows are kept: packed SQLite (default), packed Redis, and this process's memory."""
+"""Online stores: one protocol, and SQLite, Redis and memory behind it."""

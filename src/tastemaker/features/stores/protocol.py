@@ -72,6 +72,10 @@ class StoreTransaction(Protocol):
         """Move positions forward; one that is behind the stored one changes nothing."""
         ...
 
+    def rewind(self, topic: str, positions: Mapping[int, int]) -> None:
+        """Set the positions of a topic, whatever they were: those of a state that was rebuilt from the lake."""
+        ...
+
     def register(self, digests: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]) -> list[bool]:
         """Note where events were first seen.
 
@@ -113,6 +117,10 @@ class StoreTransaction(Protocol):
         """Delete rows."""
         ...
 
+    def delete_entity(self, view: str, first: str) -> int:
+        """Delete the row of one id, and all rows whose key begins with it; returns how many there were."""
+        ...
+
     def put_items(self, items: Iterable[StoredItem]) -> None:
         """Write items; an older version never replaces a newer one."""
         ...
@@ -123,6 +131,14 @@ class StoreTransaction(Protocol):
 
     def drop_view(self, view: str) -> None:
         """Delete all rows of a view."""
+        ...
+
+    def foreign_changes(self) -> dict[str, list[str]] | None:
+        """Keys, by view, of the rows that others changed since this writer's last commit.
+
+        A writer that keeps decoded rows drops these, and all of them for None: the store cannot tell, or this is the
+        writer's first transaction. Ask first: after a write of this transaction the answer may hold its own keys.
+        """
         ...
 
     def get_meta(self, key: str) -> str | None:
@@ -175,7 +191,7 @@ class StoreReader(Protocol):
 
 
 class OnlineStore(Protocol):
-    """A store, for writing; ``tastemaker.features.stores.open`` makes one from the settings."""
+    """A store, for writing; ``tastemaker.features.stores.opening`` makes one from its location."""
 
     def claim(self, topic: str, partitions: Iterable[int]) -> None:
         """Take over partitions of a topic.
