@@ -31,6 +31,8 @@ class Settings(BaseModel):
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
+        features_engine: what builds training sets and materialises batch views: this machine, or a Ray cluster
+            (``feature_repo/feature_store.ray.yaml``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,7 @@ class Settings(BaseModel):
     serve_log_rate: float = Field(1.0, ge=0, le=1)
     max_body_bytes: int = Field(1024 * 1024, ge=1024)
     unknown_items: Literal["reject", "accept"] = "reject"
+    features_engine: Literal["local", "ray"] = "local"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
