@@ -50,6 +50,11 @@ HEADER_INGESTED_AT: Final = "ingested-at-us"  # when the platform took an event 
 TABLE_EVENTS: Final = "events"
 TABLE_ITEMS: Final = "items"
 TABLE_SERVED_LISTS: Final = "served_lists"
+TABLE_ITEM_CONTENT: Final = "item_content"
+
+# Columns of an item's content.
+VECTOR: Final = "vector"
+CONTENT_VERSION: Final = "content_version"
 
 # Feast entities.
 ENTITY_USER: Final = "user"
@@ -64,10 +69,18 @@ VIEW_SESSION_HISTORY: Final = "session_history"
 VIEW_ITEM_ACTIVITY: Final = "item_activity"
 VIEW_USER_ITEM_ACTIVITY: Final = "user_item_activity"
 VIEW_ITEM_PROFILE: Final = "item_profile"
+VIEW_ITEM_CONTENT: Final = "item_content"
+VIEW_USER_AFFINITY: Final = "user_affinity"
+VIEW_USER_CATEGORY_ACTIVITY: Final = "user_category_activity"
+VIEW_SESSION_ACTIVITY: Final = "session_activity"
+VIEW_REQUEST_CONTEXT: Final = "request_context"
+VIEW_USER_HABITS: Final = "user_habits"
+VIEW_USER_ITEM_FIT: Final = "user_item_fit"
 
 # Feature services.
 SERVICE_RETRIEVAL: Final = "retrieval"
 SERVICE_RANKING: Final = "ranking"
+SERVICE_ALL: Final = "all_features"
 
 # Candidate sources, as they are named in served lists, reasons and metrics.
 SOURCE_TWO_TOWER: Final = "two_tower"

@@ -62,6 +62,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             (names.OFFSET, pa.int64()),
         ]
     ),
+    names.TABLE_ITEM_CONTENT: pa.schema(
+        [
+            (names.ITEM_ID, pa.string()),
+            (names.VECTOR, pa.list_(pa.float64())),
+            (names.CONTENT_VERSION, pa.string()),  # vectors of one version are comparable
+            (names.UPDATED_AT, _TIME),
+        ]
+    ),
     names.TABLE_SERVED_LISTS: pa.schema(
         [
             (names.REQUEST_ID, pa.string()),
