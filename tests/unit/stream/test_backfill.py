@@ -49,7 +49,7 @@ def test_longer_history_adds_what_is_new(lake):
 
 def test_event_that_came_live_before_is_not_added_again(lake):
     lake.create()
-    live = event_rows([Decoded(event("e1"), Record(names.TOPIC_EVENTS, 0, 0, b"", None, 0), 1_000_000)])
+    live = events_table([event("e1")], lambda made: 1_000_000)
     lake.append(names.TABLE_EVENTS, live, {"worker:x:0": 0})
     assert backfill(lake, dataset(event("e1"), event("e2"))).events == 1
     assert ids(lake, names.TABLE_EVENTS, names.EVENT_ID) == ["e1", "e2"]
