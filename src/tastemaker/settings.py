@@ -31,6 +31,8 @@ class Settings(BaseModel):
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
+        online_store: where the online features are: an SQLite file (a relative path: in the home),
+            ``redis://HOST:PORT/DB``, ``rediss://``, ``redis+cluster://HOST:PORT`` or ``rediss+cluster://``.
         features_engine: what builds training sets and materialises batch views: this machine, or a Ray cluster
             (``feature_repo/feature_store.ray.yaml``).
     """
@@ -51,6 +53,7 @@ class Settings(BaseModel):
     serve_log_rate: float = Field(1.0, ge=0, le=1)
     max_body_bytes: int = Field(1024 * 1024, ge=1024)
     unknown_items: Literal["reject", "accept"] = "reject"
+    online_store: str = "online.sqlite"
     features_engine: Literal["local", "ray"] = "local"
 
     @classmethod
@@ -115,6 +118,11 @@ class Settings(BaseModel):
     def online_path(self) -> Path:
         """The packed online store's SQLite file."""
         return self.home / "online.sqlite"
+
+    @property
+    def online_location(self) -> Path | str:
+        """The online store, as :mod:`tastemaker.features.stores.opening` takes it."""
+        return self.online_store if ":" in self.online_store else self.home / self.online_store
 
     @property
     def feast_dir(self) -> Path:

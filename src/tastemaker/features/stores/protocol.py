@@ -17,6 +17,7 @@ __all__ = [
     "StoreConflict",
     "StoreReader",
     "StoreTransaction",
+    "StoreUnavailable",
     "StoredItem",
     "WriterFenced",
 ]
@@ -32,6 +33,10 @@ class StoreConflict(TastemakerError):
     A store without transactions over many rows may have written some of the rows all the same. That is harmless:
     each row knows the offsets that it holds, so doing the batch again changes those rows no more.
     """
+
+
+class StoreUnavailable(StoreConflict):
+    """The store cannot be reached; the transaction may be done again later, as after any conflict."""
 
 
 class Row(NamedTuple):
@@ -90,7 +95,10 @@ class StoreTransaction(Protocol):
         ...
 
     def forget_seen(self, before_us: int) -> int:
-        """Drop event ids that were registered before a moment of the wall clock (microseconds); returns how many."""
+        """Drop event ids that were registered before a moment of the wall clock (microseconds); returns how many.
+
+        A store that drops them by itself after a time (Redis) does nothing here.
+        """
         ...
 
     def correct(self, digests: Sequence[bytes]) -> None:
@@ -106,7 +114,12 @@ class StoreTransaction(Protocol):
         ...
 
     def put(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
-        """Write rows, whatever was there; the writer has read and merged what was."""
+        """Write rows, whatever was there; the writer has read and merged what was.
+
+        A row that the transaction has read must be as it was read, else the store raises StoreConflict. So must a row
+        that it has not read, when it has asked for :meth:`foreign_changes`: the writer keeps such a row since it wrote
+        it last. A transaction that did neither replaces what it finds.
+        """
         ...
 
     def put_newer(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
@@ -137,7 +150,8 @@ class StoreTransaction(Protocol):
         """Keys, by view, of the rows that others changed since this writer's last commit.
 
         A writer that keeps decoded rows drops these, and all of them for None: the store cannot tell, or this is the
-        writer's first transaction. Ask first: after a write of this transaction the answer may hold its own keys.
+        writer's first transaction. It also drops all of them after a transaction that failed. Ask before anything
+        is written; see :meth:`put` for what asking promises.
         """
         ...
 
