@@ -63,7 +63,7 @@ class SqliteStore:
                     yield running
                     rev = running.log.write()
             except BaseException:
-                self._seen.rolled_back()
+                self._seen.reload()
                 raise
             self._last_rev = rev
 

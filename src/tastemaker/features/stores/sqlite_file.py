@@ -26,19 +26,22 @@ _BUSY_SECONDS: Final = 30.0
 # per second of WITHOUT ROWID, same at 300 bytes). What changed is logged with one row per transaction and view: an
 # index on a revision per row would be written again for every row of every batch.
 _SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS views(id INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE, log_from INTEGER)",
-    "CREATE TABLE IF NOT EXISTS online(view INTEGER NOT NULL, key TEXT NOT NULL, event_us INTEGER NOT NULL,"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE views(id INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE, log_from INTEGER)",
+    "CREATE TABLE online(view INTEGER NOT NULL, key TEXT NOT NULL, event_us INTEGER NOT NULL,"
     " state BLOB NOT NULL, UNIQUE (view, key))",
-    "CREATE TABLE IF NOT EXISTS changes(rev INTEGER PRIMARY KEY, view INTEGER NOT NULL, keys BLOB NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS items(item_id TEXT PRIMARY KEY, updated_us INTEGER NOT NULL, item BLOB)",
-    "CREATE TABLE IF NOT EXISTS labels(number INTEGER PRIMARY KEY, label TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS seen(digest BLOB PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL,"
-    " registered_us INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS corrections(digest BLOB PRIMARY KEY, registered_us INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS positions(topic TEXT NOT NULL, partition INTEGER NOT NULL,"
+    "CREATE TABLE changes(rev INTEGER PRIMARY KEY, view INTEGER NOT NULL, keys BLOB NOT NULL)",
+    "CREATE TABLE items(item_id TEXT PRIMARY KEY, updated_us INTEGER NOT NULL, item BLOB)",
+    "CREATE TABLE labels(number INTEGER PRIMARY KEY, label TEXT NOT NULL)",
+    "CREATE TABLE seen_runs(run INTEGER PRIMARY KEY AUTOINCREMENT, registered_us INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, digests BLOB NOT NULL, places BLOB NOT NULL)",
+    "CREATE TABLE seen_buckets(bucket INTEGER PRIMARY KEY AUTOINCREMENT, newest_us INTEGER NOT NULL,"
+    " count INTEGER NOT NULL, filter BLOB NOT NULL)",
+    "CREATE TABLE seen_chunks(id INTEGER PRIMARY KEY, digests BLOB NOT NULL, places BLOB NOT NULL)",
+    "CREATE TABLE corrections(digest BLOB PRIMARY KEY, registered_us INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE positions(topic TEXT NOT NULL, partition INTEGER NOT NULL,"
     " next_offset INTEGER NOT NULL, PRIMARY KEY (topic, partition)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS claims(topic TEXT NOT NULL, partition INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    "CREATE TABLE claims(topic TEXT NOT NULL, partition INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " PRIMARY KEY (topic, partition)) WITHOUT ROWID",
 )
 
