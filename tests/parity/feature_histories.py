@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 from feature_reference import Arrival, key_of, reference, same, time_of
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tastemaker import names
@@ -31,6 +32,7 @@ __all__ = [
     "VIEWS",
     "aggregate",
     "events_of",
+    "examples",
     "first_occurrences",
     "history",
     "keys_of",
@@ -133,6 +135,15 @@ PLAN = FeaturePlan(
         history("user_list", "user", 3),
     )
 )
+
+
+def examples(number: int) -> settings:
+    """Settings of a test that looks at so many examples, and at 25 times as many with the thorough profile."""
+    return settings(
+        max_examples=number * (25 if settings.get_current_profile_name() == "thorough" else 1),
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
 
 
 def events_of(arrivals: Iterable[Arrival]) -> list[Event]:

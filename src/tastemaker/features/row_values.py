@@ -18,7 +18,7 @@ from tastemaker.features.semantics import DAY_US
 from tastemaker.features.stores.protocol import Row
 from tastemaker.features.top_labels import Texts, top_labels
 
-__all__ = ["age_days", "chosen", "history_of", "is_live", "numbers_of", "values_of"]
+__all__ = ["age_days", "chosen", "history_of", "is_live", "numbers_of", "stored_columns", "time_of", "values_of"]
 
 _Rows = Sequence[Row | None]
 _PYTHON: Final[dict[str, Callable[[float], float | int | bool]]] = {"int64": int, "float64": float, "bool": bool}
@@ -40,9 +40,14 @@ def is_live(view: ViewPlan, row: Row | None, now_us: int) -> bool:
     return row is not None and row.event_us <= now_us and not (view.ttl_us and row.event_us < now_us - view.ttl_us)
 
 
+def time_of(value: Any) -> int:
+    """A time as it is stored, microseconds or a moment, in microseconds."""
+    return to_us(value) if isinstance(value, datetime) else int(value)
+
+
 def age_days(value: Any, now_us: int) -> float:
-    """Days since a time, as it is stored: microseconds, or a moment."""
-    return (now_us - (to_us(value) if isinstance(value, datetime) else int(value))) / DAY_US
+    """Days since a time as it is stored."""
+    return float(now_us - time_of(value)) / DAY_US
 
 
 def numbers_of(
@@ -124,6 +129,12 @@ def _newest(feature: FeatureSpec, events: list[HistoryEvent]) -> Any:
     null = _NAN if feature.dtype == "list[float64]" else ""
     found = (getattr(event, attribute) for event in events[: feature.n])
     return [null if value is None else value for value in found]
+
+
+def stored_columns(row: Row) -> list[Any]:
+    """What a batch view's row holds, in the order of the view's features; None for null."""
+    columns: list[Any] = _decode(row.state)
+    return columns
 
 
 def _columns(view: ViewPlan, row: Row | None, now_us: int) -> list[Any]:
