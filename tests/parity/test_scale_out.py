@@ -26,7 +26,7 @@ from tastemaker.events.contract import Event
 from tastemaker.features import database
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.ray_cluster import Cluster, prepare_environment
-from tastemaker.features.ray_tasks import Part, Source, bucketed, deal
+from tastemaker.features.ray_tasks import Deal, Part, Source, bucketed, deal
 from tastemaker.features.repository import apply, materialize, open_store, training_frame
 from tastemaker.features.state import ConsumedEvent
 from tastemaker.lake.tables import SCHEMAS, Lake
@@ -248,7 +248,7 @@ def test_an_error_in_a_worker_arrives_as_itself_and_a_dead_worker_as_a_remedy(wo
     cluster = Cluster(options)
     source = Source(str(world.local.lake_dir), names.TABLE_EVENTS, version=0, buckets=2, duckdb_version="0.1")
     with pytest.raises(DataError, match=r"^a worker has DuckDB [\d.]+ and the driver 0.1"):
-        cluster.collect([cluster.submit(bucketed, source, ["user_id"], Part(0, 1))])
+        cluster.collect([cluster.submit(bucketed, source, Deal(("user_id",)), Part(0, 1))])
     options.worker_task_options = {"max_retries": 0}
     cluster = Cluster(options)
     with pytest.raises(DataError, match=r"lower offline_store\.partition_rows"):
@@ -289,7 +289,7 @@ def test_a_remote_cluster_keeps_its_own_environment() -> None:
 def test_a_bucket_has_all_rows_of_its_entities_and_each_row_once(world: World) -> None:
     version = Lake(world.local.lake_dir).open(names.TABLE_EVENTS).version()
     source = Source(str(world.local.lake_dir), names.TABLE_EVENTS, version, buckets=5)
-    parts = [bucketed(source, ["user_id", "item_id"], Part(number, 4)) for number in range(4)]
+    parts = [bucketed(source, Deal(("user_id", "item_id")), Part(number, 4)) for number in range(4)]
     buckets = [pa.concat_tables([part[number] for part in parts]) for number in range(5)]
     corrections = {event.event_id for event in events() if getattr(event, "corrects", None)}
     ids = [set(bucket["event_id"].to_pylist()) for bucket in buckets]

@@ -9,7 +9,6 @@ Two shuffles, as in MapReduce (Dean and Ghemawat, OSDI 2004):
 What crosses this process is the frame on its way out, and of the result only what is asked for.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,21 +20,21 @@ import pyarrow as pa
 from tastemaker.features import ray_tasks
 from tastemaker.features.lake_queries import AS_OF, ROW, AskedView, NewestQuery, TrainingQuery
 from tastemaker.features.ray_cluster import Cluster, Ref
-from tastemaker.features.ray_tasks import Part, Source
+from tastemaker.features.ray_tasks import Deal, Part, Source
 from tastemaker.lake.tables import Lake
 
 __all__ = ["Shuffle"]
 
 _LEAST_ROWS: Final = 100_000  # a task's start costs more than the work on fewer rows
 _BLOCK_ROWS: Final = 1_000_000
+_MOST_WANTED: Final = 10_000_000  # 80 MB of hashes, which every node holds
 
 
-class _Group(NamedTuple):
-    """Views that one bucket can answer together."""
+class _Entity(NamedTuple):
+    """What a table is dealt by; its buckets answer all views of the table with these join keys."""
 
     table: str
     join_keys: tuple[str, ...]
-    key_columns: tuple[str, ...]
 
 
 class Shuffle:
@@ -61,39 +60,37 @@ class Shuffle:
             query: what is asked.
         """
         bounds = self._bounds(len(frame))
-        groups: dict[_Group, list[AskedView]] = {}
-        for view in query.views:
-            groups.setdefault(_Group(view.plan.table, view.plan.join_keys, view.key_columns), []).append(view)
-        sources = {group.table: self._source(group.table, len(frame)) for group in groups}
-        dealt: dict[tuple[str, tuple[str, ...]], list[list[Ref]]] = {}
         pieces: list[list[Ref]] = [[] for _ in pairwise(bounds)]
         sizes = []
-        for group, views in groups.items():
-            source = sources[group.table]
-            if (group.table, group.join_keys) not in dealt:
-                dealt[group.table, group.join_keys] = self._deal(source, group.join_keys)
-            asked = TrainingQuery(tuple(views), query.references, query.full_feature_names, query.known_at)
-            own = _dealt_frame(frame, group.key_columns, source.buckets)
-            for rows, part in zip(dealt[group.table, group.join_keys], own, strict=True):
-                answers = self._cluster.submit_split(
-                    ray_tasks.training_blocks,
-                    len(pieces),
-                    source,
-                    asked,
-                    bounds,
-                    self._cluster.put(part),
-                    *rows,
-                )
-                for block, answer in zip(pieces, answers, strict=True):
-                    block.append(answer)
-            sizes.append(source.buckets)
+        by_entity: dict[_Entity, list[AskedView]] = {}
+        for view in query.views:
+            by_entity.setdefault(_Entity(view.plan.table, view.plan.join_keys), []).append(view)
+        sources = {table: self._source(table, len(frame)) for table, _ in by_entity}
+        for entity, views in by_entity.items():
+            source = sources[entity.table]
+            types = {name for view in views for name in view.plan.types if view.plan.kind != "batch"}
+            deal = Deal(entity.join_keys, tuple(sorted(types)), known_keys_only=True)
+            # Views of one entity may be asked for by different columns of the frame, such as buyer and seller.
+            by_columns: dict[tuple[str, ...], list[AskedView]] = {}
+            for view in views:
+                by_columns.setdefault(view.key_columns, []).append(view)
+            buckets = self._deal(source, deal, _wanted(frame, list(by_columns)))
+            for columns, own in by_columns.items():
+                asked = TrainingQuery(tuple(own), query.references, query.full_feature_names, query.known_at)
+                for rows, part in zip(buckets, _dealt_frame(frame, columns, source.buckets), strict=True):
+                    answers = self._cluster.submit_split(
+                        ray_tasks.training_blocks, len(pieces), source, asked, bounds, self._cluster.put(part), *rows
+                    )
+                    for block, answer in zip(pieces, answers, strict=True):
+                        block.append(answer)
+                sizes.append(source.buckets)
         rows_only = frame.drop_columns(AS_OF)
-        columns = [_column(reference, query.full_feature_names) for reference in query.references]
+        columns_only = [_column(reference, query.full_feature_names) for reference in query.references]
         return [
             self._cluster.submit(
                 ray_tasks.result_block,
                 self._cluster.put(rows_only.take(pa.array(np.arange(begin, end)))),
-                columns,
+                columns_only,
                 sizes,
                 *block,
             )
@@ -105,7 +102,7 @@ class Shuffle:
         source = self._source(query.table, 0)
         return [
             self._cluster.submit(ray_tasks.newest_block, source, query, *rows)
-            for rows in self._deal(source, query.join_keys)
+            for rows in self._deal(source, Deal(query.join_keys), None)
         ]
 
     def _source(self, table: str, frame_rows: int) -> Source:
@@ -119,11 +116,12 @@ class Shuffle:
             limits=self._limits,
         )
 
-    def _deal(self, source: Source, keys: Sequence[str]) -> list[list[Ref]]:
+    def _deal(self, source: Source, how: Deal, wanted: pa.Table | None) -> list[list[Ref]]:
         """By bucket, the references of its rows."""
+        keys = None if wanted is None else self._cluster.put(wanted)
         parts = [
             self._cluster.submit_split(
-                ray_tasks.bucketed, source.buckets, source, tuple(keys), Part(number, source.buckets)
+                ray_tasks.bucketed, source.buckets, source, how, Part(number, source.buckets), keys
             )
             for number in range(source.buckets)
         ]
@@ -138,13 +136,22 @@ class Shuffle:
         return max(1, min(self._cluster.slots, -(-rows // _LEAST_ROWS)))
 
 
-def _dealt_frame(frame: pa.Table, key_columns: Sequence[str], buckets: int) -> list[pa.Table]:
+def _wanted(frame: pa.Table, key_columns: list[tuple[str, ...]]) -> pa.Table | None:
+    """The hashes of the entities in the frame; nothing where they are so many that telling them apart costs more."""
+    with duckdb.connect() as duck:
+        duck.register("frame", frame)
+        hashes = " UNION ".join(f"SELECT {ray_tasks.hash_of(columns)} AS wanted FROM frame" for columns in key_columns)
+        found = duck.sql(f"SELECT DISTINCT wanted FROM ({hashes}) LIMIT {_MOST_WANTED + 1}").to_arrow_table()
+    return None if len(found) > _MOST_WANTED else found
+
+
+def _dealt_frame(frame: pa.Table, key_columns: tuple[str, ...], buckets: int) -> list[pa.Table]:
     """By bucket, the frame's row numbers, moments and keys."""
     columns = ", ".join([ROW, AS_OF, *(f'"{column}"' for column in dict.fromkeys(key_columns))])
     with duckdb.connect() as duck:
         duck.register("frame", frame)
-        bucket = ray_tasks.bucket_of(key_columns, buckets)
-        return ray_tasks.deal(duck.sql(f"SELECT {columns}, {bucket} AS bucket FROM frame").to_arrow_table(), buckets)
+        bucket = f"CAST({ray_tasks.hash_of(key_columns)} % {buckets} AS INTEGER) AS bucket"
+        return ray_tasks.deal(duck.sql(f"SELECT {columns}, {bucket} FROM frame").to_arrow_table(), buckets)
 
 
 def _column(reference: str, full_feature_names: bool) -> str:

@@ -19,15 +19,17 @@ import pyarrow.dataset
 
 from tastemaker import names
 from tastemaker.errors import DataError
+from tastemaker.features.expressions import literals
 from tastemaker.features.lake_queries import FRAME, ROW, NewestQuery, TrainingQuery, newest_rows, training_rows
 from tastemaker.lake.tables import SCHEMAS, Lake
 
 __all__ = [
+    "Deal",
     "Part",
     "Source",
-    "bucket_of",
     "bucketed",
     "deal",
+    "hash_of",
     "limits_of",
     "newest_block",
     "result_block",
@@ -35,8 +37,8 @@ __all__ = [
 ]
 
 _BUCKET: Final = "bucket"
-_CORRECTS: Final = "corrects"
-_UNREAD: Final = (names.EXTRA,)  # bulky, and no feature reads it
+# No feature reads these columns of an event: they stay in the files.
+_UNREAD: Final = frozenset({names.CONTEXT, names.EXTRA, names.REQUEST_ID, names.POSITION, names.SCHEMA_VERSION})
 _DUCKDB_SHARE: Final = 0.7  # of a task's memory; the rest is for Arrow and Python
 
 
@@ -62,6 +64,21 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Deal:
+    """How the rows of a table are dealt to buckets.
+
+    Attributes:
+        keys: columns of the entity.
+        types: event types that are wanted; empty for all rows.
+        known_keys_only: leave out rows without an entity.
+    """
+
+    keys: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    known_keys_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One of several equal parts of a table's row groups."""
 
@@ -69,21 +86,22 @@ class Part:
     parts: int
 
 
-def bucket_of(columns: Sequence[str], buckets: int) -> str:
-    """The bucket of a row, as SQL, by some of its columns."""
+def hash_of(columns: Sequence[str]) -> str:
+    """A number for the values of some columns, as SQL."""
     values = ", ".join(f'CAST("{column}" AS VARCHAR)' for column in columns)
-    return f"CAST(hash({values}) % {buckets} AS INTEGER)" if columns else "0"
+    return f"hash({values})" if columns else "0::UBIGINT"
 
 
-def bucketed(source: Source, keys: Sequence[str], part: Part) -> list[pa.Table]:
+def bucketed(source: Source, how: Deal, part: Part, wanted: pa.Table | None = None) -> list[pa.Table]:
     """Deal a part of a table's rows to the buckets of their entities.
 
     A row that corrects another goes to every bucket: what it corrects may belong to another entity.
 
     Args:
         source: the table.
-        keys: columns of the entity.
+        how: which rows go where.
         part: which row groups to read.
+        wanted: with a column ``wanted``, the hashes of the entities that are asked for; other rows stay behind.
 
     Returns:
         One table per bucket.
@@ -102,15 +120,25 @@ def bucketed(source: Source, keys: Sequence[str], part: Part) -> list[pa.Table]:
     groups = [group for fragment in whole.get_fragments() for group in fragment.split_by_row_group()]
     schema = pa.unify_schemas([whole.schema, pa.schema(_missing(source.table, whole.schema))])
     rows = pa.dataset.FileSystemDataset(groups[part.number :: part.parts], schema, whole.format, whole.filesystem)
-    columns = [column for column in schema.names if column not in _UNREAD]
+    conditions = [f'"{key}" IS NOT NULL' for key in how.keys] if how.known_keys_only else []
+    if how.types:
+        conditions.append(f"{names.TYPE} IN ({literals(how.types)})")
+    if wanted is not None:
+        conditions.append(f"{hash_of(how.keys)} IN (SELECT wanted FROM wanted_keys)")
+    kept = " AND ".join(conditions) or "true"
+    corrects = names.CORRECTS in schema.names
+    kept = f"({kept}) OR {names.CORRECTS} IS NOT NULL" if corrects else kept
+    columns = ", ".join(column for column in schema.names if column not in _UNREAD)
     with duckdb.connect() as duck, _limited(duck, source):
         duck.register("part_rows", rows)
-        bucket = bucket_of(keys, source.buckets)
-        read = duck.sql(f"SELECT {', '.join(columns)}, {bucket} AS {_BUCKET} FROM part_rows").to_arrow_table()
+        if wanted is not None:
+            duck.register("wanted_keys", wanted)
+        bucket = f"CAST({hash_of(how.keys)} % {source.buckets} AS INTEGER) AS {_BUCKET}"
+        read = duck.sql(f"SELECT {columns}, {bucket} FROM part_rows WHERE {kept}").to_arrow_table()
     dealt = deal(read, source.buckets)
-    if _CORRECTS not in columns:
+    if not corrects:
         return dealt
-    corrections = read.filter(read[_CORRECTS].is_valid())
+    corrections = read.filter(read[names.CORRECTS].is_valid())
     buckets = corrections[_BUCKET].to_numpy()
     corrections = corrections.drop_columns(_BUCKET)
     return [
