@@ -37,6 +37,9 @@ CREATED_AT: Final = "created_at"
 UPDATED_AT: Final = "updated_at"
 DELETED: Final = "deleted"
 
+# Columns of a served list.
+SERVED_AT: Final = "served_at"
+
 # Kafka topics.
 TOPIC_EVENTS: Final = "tastemaker.events"
 TOPIC_ITEMS: Final = "tastemaker.items"

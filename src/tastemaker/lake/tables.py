@@ -5,8 +5,10 @@ commit as its rows. Whoever re-delivers a batch with a version that is not newer
 (https://delta.io, "Idempotent writes").
 """
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import duckdb
@@ -18,9 +20,12 @@ from tastemaker import names
 from tastemaker.errors import DataError
 from tastemaker.lake.views import current_files, select_sql
 
-__all__ = ["SCHEMAS", "Lake"]
+__all__ = ["SCHEMAS", "SPILL_PREFIX", "Lake"]
 
+SPILL_PREFIX: Final = ".spill-"
 _ATTEMPTS = 5
+_APPEND_ATTEMPTS = 20
+_LOG = logging.getLogger(__name__)
 _TIME = pa.timestamp("us", tz="UTC")
 
 SCHEMAS: Mapping[str, pa.Schema] = {
@@ -67,13 +72,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             (names.ITEM_ID, pa.string()),
             (names.VECTOR, pa.list_(pa.float64())),
             (names.CONTENT_VERSION, pa.string()),  # vectors of one version are comparable
-            (names.UPDATED_AT, _TIME),
+            (names.UPDATED_AT, _TIME),  # that of the product's version
+            (names.CREATED_AT, _TIME),  # when the vector was computed; of equal times the later one wins
         ]
     ),
     names.TABLE_SERVED_LISTS: pa.schema(
         [
             (names.REQUEST_ID, pa.string()),
-            ("served_at", _TIME),
+            (names.SERVED_AT, _TIME),
             (names.USER_ID, pa.string()),
             (names.SESSION_ID, pa.string()),
             ("surface", pa.string()),
@@ -157,12 +163,23 @@ class Lake:
         Returns:
             False when every transaction was committed before, so that nothing was written.
         """
+        checked = rows.cast(SCHEMAS[table])
+        for _ in range(_APPEND_ATTEMPTS - 1):
+            try:
+                return self._append_once(table, checked, transactions)
+            except CommitFailedError as error:
+                # Delta takes an expiry that came in between for a conflict, though an append reads nothing that it
+                # removed. Whether another process brought the same rows is asked anew.
+                _LOG.info("%s changed meanwhile, appending again: %s", table, error)
+        return self._append_once(table, checked, transactions)
+
+    def _append_once(self, table: str, rows: pa.Table, transactions: Mapping[str, int]) -> bool:
         committed = self.versions(table, transactions)
         if all(committed.get(app_id, -1) >= version for app_id, version in transactions.items()):
             return False
         write_deltalake(
             str(self.path(table)),
-            rows.cast(SCHEMAS[table]),
+            rows,
             mode="append",
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(app_id, version) for app_id, version in transactions.items()]
@@ -183,7 +200,7 @@ class Lake:
         Raises:
             DataError: a table has deletion vectors (see :func:`tastemaker.lake.views.current_files`).
         """
-        config: dict[str, str | int] = {"temp_directory": str(self.root / f".spill-{uuid4().hex}")}
+        config: dict[str, str | int] = {"temp_directory": str(self.root / f"{SPILL_PREFIX}{uuid4().hex}")}
         if memory_limit is not None:
             config["memory_limit"] = memory_limit
         if threads is not None:

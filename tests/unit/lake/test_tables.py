@@ -55,7 +55,7 @@ def test_open_before_create_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_path_unknown_table_lists_the_known_ones(lake: Lake) -> None:
-    with pytest.raises(DataError, match="events, items, served_lists"):
+    with pytest.raises(DataError, match=r"events, items, .*served_lists"):
         lake.path("clicks")
 
 
