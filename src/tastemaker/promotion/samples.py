@@ -66,7 +66,7 @@ def measure_parity(settings: Settings, lake: Lake, rows: int, seed: int) -> Pari
     """
     at = settings.clock.now()
     plan = FeaturePlan.load(settings.plan_path)
-    reader = FeatureReader(settings.online_path, plan)
+    reader = FeatureReader(settings.online_location, plan)
     try:
         pairs = recent_pairs(lake, at, rows, seed, days=90)
         keys: dict[tuple[str, ...], list[Any]] = {

@@ -1,5 +1,6 @@
 """Reads an online store in memory."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from tastemaker.features.keys import prefix_range
@@ -18,6 +19,8 @@ class MemoryReader:
 
     def __init__(self, data: MemoryData) -> None:
         self._data = data
+        # By view, its keys in order as of a revision: a snapshot is scanned thousands of times and never changes.
+        self._sorted: dict[str, tuple[int, list[str]]] = {}
 
     def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
         """As the protocol says."""
@@ -28,7 +31,13 @@ class MemoryReader:
     def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
         """As the protocol says."""
         start, end = prefix_range(first)
-        return sorted((key, row) for key, row in self.all_rows(view) if start <= key < end)
+        with self._data.reading:
+            rows = self._data.rows.get(view, {})
+            rev, keys = self._sorted.get(view, (-1, []))
+            if rev != self._data.rev:
+                keys = sorted(rows)
+                self._sorted[view] = self._data.rev, keys
+            return [(key, rows[key]) for key in keys[bisect_left(keys, start) : bisect_left(keys, end)]]
 
     def all_rows(self, view: str) -> list[tuple[str, Row]]:
         """As the protocol says."""
