@@ -1,7 +1,7 @@
 """What is derived while it is read: from the request, and from stored features.
 
 A function sees a pandas frame with a column per input and gives one per feature. It runs alone: modules other than
-pandas (pd) and numpy (np) are imported inside it.
+pandas (pd) and numpy (np) are imported inside it. Feast takes no descriptions of fields here; tags of the view are.
 """
 
 import pandas as pd
@@ -23,11 +23,17 @@ _OWNER = "recommendations"
     owner=_OWNER,
     sources=[request],
     schema=[
-        Field(name="context_hour", dtype=Int64, description="Hour of the day in UTC, 0 to 23."),
-        Field(name="context_weekday", dtype=Int64, description="Day of the week in UTC, 0 is Monday."),
-        Field(name="context_device", dtype=String, description="Kind of device; empty if unknown."),
-        Field(name="context_country", dtype=String, description="Country; empty if unknown."),
+        Field(name="context_hour", dtype=Int64),
+        Field(name="context_weekday", dtype=Int64),
+        Field(name="context_device", dtype=String),
+        Field(name="context_country", dtype=String),
     ],
+    tags={
+        "context_hour": "Hour of the day in UTC, 0 to 23.",
+        "context_weekday": "Day of the week in UTC, 0 is Monday.",
+        "context_device": "Kind of device; empty if unknown.",
+        "context_country": "Country; empty if unknown.",
+    },
 )
 def request_context(inputs: pd.DataFrame) -> pd.DataFrame:
     """Hour and weekday of the request's time, device and country as they came."""
@@ -47,13 +53,8 @@ def request_context(inputs: pd.DataFrame) -> pd.DataFrame:
     description="How a shopper buys, from how much they buy.",
     owner=_OWNER,
     sources=[user_activity[["user_purchases_365d", "user_distinct_items_365d"]]],
-    schema=[
-        Field(
-            name="user_repeat_rate_365d",
-            dtype=Float64,
-            description="Share of the purchases of the last 365 days that were of an item bought before, about.",
-        ),
-    ],
+    schema=[Field(name="user_repeat_rate_365d", dtype=Float64)],
+    tags={"user_repeat_rate_365d": "Share of the purchases in 365 days that were of an item bought before, about."},
 )
 def user_habits(inputs: pd.DataFrame) -> pd.DataFrame:
     """One less the share of different items among the purchases; 0 without purchases."""
@@ -72,20 +73,13 @@ def user_habits(inputs: pd.DataFrame) -> pd.DataFrame:
         item_profile[["price"]],
         user_item_activity[["user_item_days_since_purchase", "user_item_repurchase_days"]],
     ],
-    schema=[
-        Field(
-            name="user_item_due",
-            dtype=Float64,
-            description="Days since the last purchase over the typical interval: from 1 on it is due again; 0 if"
-            " bought less than twice.",
-        ),
-        Field(
-            name="user_item_price_gap",
-            dtype=Float64,
-            description="Price less the usual price, in standard deviations (at least 1 % of the usual price); 0 if"
-            " unknown.",
-        ),
-    ],
+    schema=[Field(name="user_item_due", dtype=Float64), Field(name="user_item_price_gap", dtype=Float64)],
+    tags={
+        "user_item_due": "Days since the last purchase over the typical interval: from 1 on it is due again; 0 if"
+        " bought less than twice.",
+        "user_item_price_gap": "Price less the usual price, in standard deviations (at least 1 % of the usual price);"
+        " 0 if unknown.",
+    },
 )
 def user_item_fit(inputs: pd.DataFrame) -> pd.DataFrame:
     """Ratios of stored features, guarded against what is not known."""

@@ -46,6 +46,7 @@ item_vectors = FileSource(
     path=str(_settings.lake_dir / names.TABLE_ITEM_CONTENT),
     file_format=DeltaFormat(),
     timestamp_field=names.UPDATED_AT,
+    created_timestamp_column=names.CREATED_AT,
     description="A vector per product, learned from the titles; `tastemaker features materialize` writes it.",
 )
 request = RequestSource(

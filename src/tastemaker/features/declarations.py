@@ -29,10 +29,6 @@ def compile_store(store: Any) -> FeaturePlan:
         DeclarationError: naming file and line, view, part and remedy.
     """
     try:
-        for view in store.list_feature_views():
-            raise DeclarationError(
-                view.name, "a plain FeatureView is not executed; declare a StreamFeatureView or a BatchFeatureView"
-            )
         views = [*store.list_batch_feature_views(), *store.list_stream_feature_views()]
         return compile_plan(
             views, store.list_feature_services(), store.list_entities(), store.list_on_demand_feature_views()

@@ -7,7 +7,7 @@ import dis
 import pickle
 import textwrap
 from collections.abc import Iterator, Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any, Final
 
 from tastemaker.features.declaration_error import DeclarationError
@@ -34,6 +34,8 @@ _KINDS: Final = {"int64": "iu", "float64": "fiu", "bool": "b", "string": "OTU"}
 def compile_on_demand(view: Any, stored: Mapping[str, ViewPlan]) -> OnDemandPlan:
     """The plan of an on-demand view; its function is tried on two rows.
 
+    The view's tags say what its fields cannot: tag ``NAME`` describes feature NAME, ``NAME.default`` is its default.
+
     Args:
         view: an ``OnDemandFeatureView``.
         stored: the compiled views by name.
@@ -46,18 +48,19 @@ def compile_on_demand(view: Any, stored: Mapping[str, ViewPlan]) -> OnDemandPlan
     if view.write_to_online_store or view.aggregations:
         what = "aggregations" if view.aggregations else "write_to_online_store"
         raise DeclarationError(view.name, f"it is derived while it is read; remove {what}")
+    # Feast's registry keeps its sources in no order; the plan's hash needs one.
     inputs = [
         (projection.name, feature.name)
-        for projection in view.source_feature_view_projections.values()
+        for _, projection in sorted(view.source_feature_view_projections.items())
         for feature in projection.features
     ]
     request = {
         field.name: _dtype(view.name, field)
-        for source in view.source_request_sources.values()
+        for _, source in sorted(view.source_request_sources.items())
         for field in source.schema
     }
     _check_inputs(view, inputs, request, stored)
-    features = tuple(_feature(view.name, field) for field in view.features)
+    features = tuple(_feature(view, field) for field in view.features)
     source, name = _source_of(view.name, view.feature_transformation.udf_string)
     function = _function(source, name)
     _check_alone(view.name, function)
@@ -80,11 +83,19 @@ def _dtype(view: str, field: Any) -> str:
     raise DeclarationError(view, f"type {field.dtype} is not one that a feature can have", part=field.name)
 
 
-def _feature(view: str, field: Any) -> FeatureSpec:
-    check_name(view, field.name)
-    dtype = _dtype(view, field)
-    default = default_of(view, field, dtype, _OTHERWISE.get(dtype))
-    return FeatureSpec(name=field.name, dtype=dtype, column="", default=default, description=field.description)
+def _feature(view: Any, field: Any) -> FeatureSpec:
+    # Feast compares the fields with what it infers, and takes one with a description or tags for another one.
+    tags = {"default": view.tags[f"{field.name}.default"]} if f"{field.name}.default" in view.tags else {}
+    plain = SimpleNamespace(name=field.name, dtype=field.dtype, tags=tags | dict(field.tags))
+    check_name(view.name, field.name)
+    dtype = _dtype(view.name, field)
+    return FeatureSpec(
+        name=field.name,
+        dtype=dtype,
+        column="",
+        default=default_of(view.name, plain, dtype, _OTHERWISE.get(dtype)),
+        description=field.description or view.tags.get(field.name, ""),
+    )
 
 
 def _check_inputs(

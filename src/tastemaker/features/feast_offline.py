@@ -16,7 +16,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
@@ -32,8 +32,10 @@ from tastemaker.features.lake_queries import (
     newest_rows,
     training_rows,
 )
-from tastemaker.features.plan import ViewPlan
+from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.sql_batch import stored_columns
 from tastemaker.lake.tables import Lake
+from tastemaker.settings import Settings
 
 __all__ = ["AsofOfflineStore", "AsofOfflineStoreConfig", "LakeRetrievalJob"]
 
@@ -49,7 +51,7 @@ class AsofOfflineStoreConfig(DuckDBOfflineStoreConfig):
 
     type: str = "tastemaker.features.feast_offline.AsofOfflineStore"
     lake: str
-    processing_delay_seconds: float = 0.0
+    processing_delay_seconds: float = Field(default_factory=lambda: Settings.from_env().processing_delay_seconds, ge=0)
 
     _expanded = field_validator("lake")(expanded)
 
@@ -169,16 +171,18 @@ class AsofOfflineStore(DuckDBOfflineStore):
         Raises:
             DataError: the source has no such columns, because the view is computed by the stream worker.
         """
+        table = Path(data_source.path).name
         return cls._newest_job(
             config,
             NewestQuery(
-                table=Path(data_source.path).name,
+                table=table,
                 join_keys=tuple(join_key_columns),
                 columns=tuple(feature_name_columns),
                 timestamp_field=timestamp_field,
                 created_field=created_timestamp_column or "",
                 start_us=to_us(start_date),
                 end_us=to_us(end_date),
+                expressions=_expressions(config, table, feature_name_columns),
             ),
         )
 
@@ -209,6 +213,18 @@ class AsofOfflineStore(DuckDBOfflineStore):
                 return newest_rows(duck, query)
 
         return LakeRetrievalJob(rows)
+
+
+def _expressions(config: RepoConfig, table: str, features: list[str]) -> tuple[str, ...]:
+    """What the online store keeps of each feature of a batch view; the features themselves where no view has them."""
+    plan = FeaturePlan.load(Path(config.online_store.plan))
+    kept = {
+        feature.name: expression
+        for view in plan.views
+        if view.kind == "batch" and view.table == table
+        for feature, expression in zip(view.features, stored_columns(view), strict=True)
+    }
+    return tuple(kept.get(name, name) for name in features) if kept.keys() & set(features) else ()
 
 
 def _asked(view: FeatureView, plan: ViewPlan) -> AskedView:

@@ -64,6 +64,7 @@ class NewestQuery:
         created_field: column that decides between equal times, and part of the result; empty for none.
         start_us: no row before it, microseconds.
         end_us: no row after it, microseconds.
+        expressions: what each of ``columns`` is, as SQL over the table; by default the column of that name.
     """
 
     table: str
@@ -73,6 +74,7 @@ class NewestQuery:
     created_field: str
     start_us: int
     end_us: int
+    expressions: tuple[str, ...] = ()
 
 
 def training_rows(duck: duckdb.DuckDBPyConnection, query: TrainingQuery) -> pa.Table:
@@ -116,8 +118,11 @@ def newest_rows(duck: duckdb.DuckDBPyConnection, query: NewestQuery) -> pa.Table
     Raises:
         DataError: the table has no such columns, because the view is computed by the stream worker.
     """
-    columns = [*query.join_keys, *query.columns, query.timestamp_field]
+    plain = query.columns if not query.expressions else ()
+    columns = [*query.join_keys, *plain, query.timestamp_field]
     columns += [query.created_field] if query.created_field else []
+    computed = zip(query.expressions, query.columns, strict=False)
+    selected = [*columns, *(f'{expression} AS "{name}"' for expression, name in computed)]
     known = {row[0] for row in duck.execute(f"DESCRIBE {query.table}").fetchall()}
     if missing := [column for column in columns if column not in known]:
         raise DataError(
@@ -126,7 +131,7 @@ def newest_rows(duck: duckdb.DuckDBPyConnection, query: NewestQuery) -> pa.Table
         )
     order = [query.timestamp_field, query.created_field, names.OFFSET if names.OFFSET in known else ""]
     return duck.sql(
-        f"SELECT {', '.join(columns)} FROM {query.table} WHERE epoch_us({query.timestamp_field})"
+        f"SELECT {', '.join(selected)} FROM {query.table} WHERE epoch_us({query.timestamp_field})"
         f" BETWEEN {query.start_us} AND {query.end_us} QUALIFY row_number() OVER"
         f" (PARTITION BY {', '.join(query.join_keys)}"
         f" ORDER BY {', '.join(f'{column} DESC' for column in order if column)}) = 1"

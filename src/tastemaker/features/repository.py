@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from tastemaker import names
 from tastemaker.errors import DataError
+from tastemaker.features.content_table import update_content
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -64,7 +66,8 @@ def open_store(settings: Settings, **offline_options: Any) -> "FeatureStore":
             )
         for section, options in _yaml(settings, path.with_suffix(f".{settings.features_engine}.yaml")).items():
             raw[section] = raw.get(section, {}) | options
-    raw["online_store"]["clock_offset_us"] = settings.clock_offset_us
+    raw["online_store"] |= {"location": str(settings.online_location), "clock_offset_us": settings.clock_offset_us}
+    raw["offline_store"]["processing_delay_seconds"] = settings.processing_delay_seconds
     raw["offline_store"] |= offline_options
     if settings.features_engine == "ray":
         from tastemaker.features.ray_cluster import prepare_environment
@@ -107,22 +110,26 @@ def apply(settings: Settings) -> FeaturePlan:
     )
     if ran.returncode:
         output = (ran.stderr or ran.stdout).strip()
-        known = re.findall(r"^tastemaker\.errors\.\w+: (.*)", output, re.MULTILINE)
+        known = re.findall(r"^tastemaker\.[\w.]+Error: (.*)", output, re.MULTILINE)
         raise DataError(known[-1] if known else "`feast apply` failed:\n" + "\n".join(output.splitlines()[-15:]))
     return FeaturePlan.load(settings.plan_path)
 
 
-def materialize(settings: Settings, end: datetime) -> tuple[str, ...]:
-    """Write the batch views' rows up to a moment into the online store.
+def materialize(settings: Settings, end: datetime, *, refit_content: bool = False) -> tuple[str, ...]:
+    """Write the batch views' rows up to a moment into the online store; content vectors are brought up to date first.
 
     Args:
         settings: of the platform.
         end: the platform's time; later rows stay out.
+        refit_content: learn the projection of content vectors anew, and give every product a new vector.
 
     Returns:
         The names of the views.
     """
-    views = tuple(view.name for view in FeaturePlan.load(settings.plan_path).views if view.kind == "batch")
+    plan = FeaturePlan.load(settings.plan_path)
+    views = tuple(view.name for view in plan.views if view.kind == "batch")
+    if any(plan.view(name).table == names.TABLE_ITEM_CONTENT for name in views):
+        update_content(Lake(settings.lake_dir), settings.content_path, end, refit=refit_content)
     if views:
         store = open_store(settings)
         with contextlib.redirect_stdout(io.StringIO()):  # Feast draws progress there, with no way to ask it not to
