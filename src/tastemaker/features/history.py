@@ -13,7 +13,7 @@ so it is a function of the set of events, as an aggregate view's is.
 import struct
 from collections.abc import Iterable, Sequence
 from math import isnan
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tastemaker.errors import DataError
 from tastemaker.features.plan import ViewPlan
