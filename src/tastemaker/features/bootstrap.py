@@ -1,7 +1,7 @@
 """Build the online state from the lake with set-based SQL: what applying every event one by one would have left."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import groupby, islice
+from itertools import islice
 from typing import Final, TypeVar
 
 import duckdb
@@ -9,6 +9,7 @@ import msgspec
 
 from tastemaker import names
 from tastemaker.events.item import Item, encode_item
+from tastemaker.features.bootstrap_history import HISTORY_EVENT_COLUMNS, history_rows
 from tastemaker.features.bootstrap_tiles import tile_rows
 from tastemaker.features.expressions import (
     bucket_sql,
@@ -20,10 +21,8 @@ from tastemaker.features.expressions import (
     label_number_sql,
     upto_sql,
 )
-from tastemaker.features.history import HistoryEvent, newest_first, pack_history
 from tastemaker.features.layout import layout_of
 from tastemaker.features.plan import FeaturePlan, ViewPlan
-from tastemaker.features.semantics import HEAD_US
 from tastemaker.features.sql_batch import stored_columns, version_order
 from tastemaker.features.stores.protocol import StoredItem, StoreTransaction
 from tastemaker.lake.tables import Lake
@@ -113,8 +112,7 @@ def rows_of_view(
 
     if view.kind == "aggregate":
         return tile_rows(duck, view, events)
-    columns = [column for column in HistoryEvent._fields if column not in {"occurred_us", names.TYPE}]
-    return _histories(duck, view, events(columns))
+    return history_rows(duck, view, events([*HISTORY_EVENT_COLUMNS]))
 
 
 def labels_of_view(duck: duckdb.DuckDBPyConnection, view: ViewPlan) -> Iterator[tuple[int, str]]:
@@ -151,11 +149,13 @@ def items_of(duck: duckdb.DuckDBPyConnection, until_us: int | None = None) -> It
 
 def seen_of(duck: duckdb.DuckDBPyConnection, upto: Mapping[int, int] | None = None) -> Iterator[tuple[bytes, int, int]]:
     """Digest of every event id in the lake, with the partition and offset of its first occurrence; by digest."""
-    return _stream(
-        duck,
-        f"SELECT unhex(md5({names.EVENT_ID})) AS digest, {names.PARTITION}, {names.OFFSET} FROM {names.TABLE_EVENTS}"
-        f" WHERE {upto_sql(upto)} ORDER BY digest",
-    )
+    with duck.cursor() as cursor:
+        batches = cursor.sql(
+            f"SELECT unhex(md5({names.EVENT_ID})) AS digest, {names.PARTITION}, {names.OFFSET}"
+            f" FROM {names.TABLE_EVENTS} WHERE {upto_sql(upto)} ORDER BY digest"
+        ).to_arrow_reader(_CHUNK)
+        for batch in batches:
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def corrected_of(duck: duckdb.DuckDBPyConnection, upto: Mapping[int, int] | None = None) -> Iterator[bytes]:
@@ -166,21 +166,6 @@ def corrected_of(duck: duckdb.DuckDBPyConnection, upto: Mapping[int, int] | None
         f" WHERE {names.CORRECTS} IS NOT NULL AND {upto_sql(upto)}",
     )
     return (digest for (digest,) in found)
-
-
-def _histories(duck: duckdb.DuckDBPyConnection, view: ViewPlan, events: str) -> Iterator[tuple[str, int, bytes]]:
-    columns = ", ".join(["at_us", *HistoryEvent._fields[1:]])
-    rows = _stream(
-        duck,
-        f"WITH marked AS (SELECT *, at_us >= max(at_us) OVER (PARTITION BY key) - {HEAD_US} AS is_head"
-        f" FROM ({events})),"
-        " ranked AS (SELECT *, row_number() OVER (PARTITION BY key ORDER BY at_us DESC, event_id DESC) AS place,"
-        " count(*) FILTER (is_head) OVER (PARTITION BY key) AS in_head FROM marked)"
-        f" SELECT key, {columns} FROM ranked WHERE place <= in_head + {newest_first(view)} ORDER BY key, place",
-    )
-    for key, own in groupby(rows, key=lambda row: row[0]):
-        newest_first_events = [HistoryEvent(*row[1:]) for row in own]
-        yield key, newest_first_events[0].occurred_us, pack_history(newest_first_events)
 
 
 def _latest(

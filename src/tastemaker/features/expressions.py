@@ -112,7 +112,7 @@ def upto_sql(upto: Mapping[int, int] | None) -> str:
 def has_corrections(duck: duckdb.DuckDBPyConnection) -> bool:
     """Whether any event in the lake corrects another one; where none does, queries need not look for them."""
     found = duck.execute(f"SELECT 1 FROM {names.TABLE_EVENTS} WHERE {names.CORRECTS} IS NOT NULL LIMIT 1")
-    return found.fetchone() is not None
+    return bool(found.fetchall())
 
 
 def event_column(view: ViewPlan, column: str) -> str:

@@ -97,8 +97,8 @@ class Query:
             weight: a query with ``id`` and ``weight``: how many lines a key makes; several lines of a key add up.
             column: what the conditions call it.
         """
-        total = self.duck.execute(f"SELECT coalesce(sum(weight), 0) FROM ({weight})").fetchone()
-        if total is None or total[0] <= self.piece:
+        [(total,)] = self.duck.execute(f"SELECT coalesce(sum(weight), 0) FROM ({weight})").fetchall()
+        if total <= self.piece:
             return ["true"]
         by_id = self.duck.execute(
             f"SELECT id, CAST(sum(weight) AS BIGINT) AS weight FROM ({weight}) GROUP BY id ORDER BY id"
@@ -114,12 +114,12 @@ class Query:
     def in_order(self) -> Iterator[None]:
         """Tables are read in the order in which they were written, which is DuckDB's default."""
         setting = "preserve_insertion_order"
-        found = self.duck.execute(f"SELECT current_setting('{setting}')").fetchone()
+        [(found,)] = self.duck.execute(f"SELECT current_setting('{setting}')").fetchall()
         self.duck.execute(f"SET {setting} = true")
         try:
             yield
         finally:
-            self.duck.execute(f"SET {setting} = {bool(found and found[0])}")
+            self.duck.execute(f"SET {setting} = {found}")
 
     def fill(self, table: str, queries: Iterable[str], by: str = "rn") -> None:
         """Make a table of what some queries give, one after the other, to be joined to the rows by a column."""
