@@ -19,7 +19,7 @@ BUCKET_IDS: Final = 1 << 16
 _PIECE: Final = 1 << 14
 _CHUNKS: Final = 512  # of a bucket, by the first 9 bits of the digest
 _DIGEST: Final = 16
-_PLACE: Final = np.dtype([("partition", "<u4"), ("offset", "<i8")])
+_PLACE: Final = np.dtype([("partition", "<i4"), ("offset", "<i8")])
 _PLACE_BYTES: Final = _PLACE.itemsize
 
 
