@@ -5,6 +5,7 @@ Checksums are fast only with ``crc32c`` installed beside kafka-python; the ``str
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaConsumer as ClientConsumer
@@ -13,6 +14,7 @@ from kafka import TopicPartition, errors
 from tastemaker.broker.connection import client_config, translated, unreachable
 from tastemaker.broker.kafka_group import Rebalance
 from tastemaker.broker.kafka_producer import KafkaProducer
+from tastemaker.broker.kafka_records import FastRecords
 from tastemaker.broker.protocol import BrokerError, GroupListener, Positions, Record, UnknownTopic
 from tastemaker.settings import Settings
 
@@ -59,14 +61,15 @@ class KafkaConsumer:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",  # only for positions that retention overtook while reading
                 fetch_max_wait_ms=fetch_max_wait_ms,
-                fetch_max_bytes=64 * 1024 * 1024,
-                max_partition_fetch_bytes=8 * 1024 * 1024,
+                fetch_max_bytes=16 * 1024 * 1024,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
                 max_poll_records=10_000,
                 receive_buffer_bytes=1024 * 1024,
                 allow_auto_create_topics=False,
             )
         except (errors.KafkaError, OSError) as error:
             raise unreachable(settings, error) from error
+        self._client._fetcher.PartitionRecords = FastRecords
 
     def partitions(self, topic: str) -> Sequence[int]:
         """The partition numbers of a topic."""
@@ -102,15 +105,11 @@ class KafkaConsumer:
             if self._rebalance is not None:
                 self._rebalance.reraise()
             raise translated(error, "reading") from error
-        return [
-            Record(topic, partition, offset, key, value, timestamp, tuple(headers) if headers else ())
-            for records in fetched.values()
-            for topic, partition, _, offset, timestamp, _, key, value, headers, _, _, _, _ in records
-        ]
+        return list(chain.from_iterable(fetched.values()))
 
-    def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+    def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         if max_records > 0:
-            fetched: dict[TopicPartition, list[Any]] = self._client.poll(timeout_ms, max_records)
+            fetched: dict[TopicPartition, list[Record]] = self._client.poll(timeout_ms, max_records)
             return fetched
         held = self._client.assignment()
         self._client.pause(*held)
