@@ -12,7 +12,7 @@ __all__ = ["PERIOD_US", "RedisSeen"]
 
 # More than the seven days that Kafka keeps records by default: what can be read again is recognised.
 PERIOD_US: Final = 8 * 86_400_000_000
-_PLACE: Final = struct.Struct(">IQ")
+_PLACE: Final = struct.Struct(">iq")
 
 
 class RedisSeen:
