@@ -48,6 +48,9 @@ TOPIC_SERVED_LISTS: Final = "tastemaker.served-lists"
 
 # Kafka headers.
 HEADER_INGESTED_AT: Final = "ingested-at-us"  # when the platform took an event first; ASCII digits, for replays
+# On a note in the dead-letter topic, under the key of the letter that was replayed.
+HEADER_REPLAYED_AT: Final = "replayed-at-us"
+HEADER_REPLAYED_TO: Final = "replayed-to"  # topic, partition and offset, joined with colons
 
 # Lake tables.
 TABLE_EVENTS: Final = "events"
