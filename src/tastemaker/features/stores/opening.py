@@ -60,5 +60,6 @@ def open_online_reader(location: Path | str) -> StoreReader:
 
 def _path(location: Path | str) -> Path:
     if isinstance(location, str) and "://" in location:
-        raise DataError(f"no online store speaks {location!r}; give a path, memory:NAME or redis://HOST:PORT")
+        scheme = location.split("://")[0]
+        raise DataError(f"no online store speaks {scheme!r}; give a path, memory:NAME or redis://HOST:PORT")
     return Path(location)

@@ -106,11 +106,11 @@ class RowBuffer:
         """Write; gives the keys that were not as expected."""
         singles: list[_Write] = []
         hashes: dict[bytes, list[_Write]] = {}
-        deletes: list[tuple[bytes, ...]] = []
+        deletes: list[tuple[str | bytes, ...]] = []
         for key, (expected, row) in pending.items():
             name, field = self._keys.row(view, key)
             if row is None:
-                deletes.append((b"UNLINK", name) if field is None else (b"HDEL", name, field))
+                deletes.append(("UNLINK", name) if field is None else ("HDEL", name, field))
             elif field is None:
                 singles.append(_Write(key, name, (expected, pack_row(row, self._version))))
             else:

@@ -9,6 +9,7 @@ __all__ = ["Place", "RedisKeys", "pack_item", "pack_row", "row_version", "unpack
 
 _SEPARATOR: Final = "\x1f"  # between ids, in tastemaker.features.keys
 _HEAD: Final = struct.Struct(">Q8s")
+_TIME_ONLY: Final = struct.Struct(">Q").unpack_from
 _TIME: Final = struct.Struct(">Q?")
 _ZERO: Final = 1 << 63  # makes times before 1970 sort first
 _HEAD_BYTES: Final = 16
@@ -36,6 +37,10 @@ class RedisKeys:
         self.items_log = prefix + b":log:items"
         self.labels = prefix + b":labels"
         self.views = prefix + b":views"
+
+    def is_several(self, key: str) -> bool:
+        """Whether a key has several ids."""
+        return _SEPARATOR in key
 
     def row(self, view: str, key: str) -> Place:
         """A row: a key of its own, or when it has several ids, a field of the hash of its first id."""
@@ -83,7 +88,7 @@ def unpack_row(value: bytes | None) -> Row | None:
     """A row from what is stored."""
     if value is None:
         return None
-    return Row(int.from_bytes(value[:8], "big") - _ZERO, value[_HEAD_BYTES:])
+    return Row(_TIME_ONLY(value)[0] - _ZERO, value[_HEAD_BYTES:])
 
 
 def row_version(value: bytes | None) -> bytes:

@@ -9,11 +9,21 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.crc import key_slot
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterError,
+    ConnectionError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    TimeoutError,
+)
 from redis.retry import Retry
 
 from tastemaker.errors import DataError
 from tastemaker.features.stores.protocol import StoreUnavailable
+from tastemaker.features.stores.redis_nodes import send_to_nodes
 
 __all__ = ["RedisLink"]
 
@@ -21,6 +31,16 @@ _PIPELINE: Final = 1000  # commands
 _GROUP: Final = 200  # keys of a script
 _GROUP_BYTES: Final = 1 << 20
 _SECONDS: Final = 30.0
+# What may pass: a server that restarts, is full, or is no longer the one to write to.
+_UNAVAILABLE: Final = (
+    ClusterError,
+    ConnectionError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    TimeoutError,
+)
 
 
 class RedisLink:
@@ -69,13 +89,16 @@ class RedisLink:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except ResponseError:
-            raise
-        except RedisError as error:
+        except _UNAVAILABLE as error:
             raise StoreUnavailable(
-                f"the online store at {self._name} cannot be reached ({error}); start it, or set"
-                " TASTEMAKER_ONLINE_STORE to one that runs"
+                f"the online store at {self._name} does not serve ({error}); start it, or set TASTEMAKER_ONLINE_STORE"
+                " to one that runs"
             ) from error
+
+    def ask(self, *command: Any) -> Any:
+        """The result of one command."""
+        with self._errors():
+            return self._client.execute_command(*command)
 
     def run(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of commands, in order; they are on their way together, to all nodes that they concern."""
@@ -89,9 +112,13 @@ class RedisLink:
     def _send(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         results: list[Any] = []
         for begin in range(0, len(commands), _PIPELINE):
+            piece = commands[begin : begin + _PIPELINE]
             with self._errors():
+                if self.is_cluster:
+                    results += send_to_nodes(self._client, piece)
+                    continue
                 pipeline = self._client.pipeline(transaction=False)
-                for command in commands[begin : begin + _PIPELINE]:
+                for command in piece:
                     pipeline.execute_command(*command)
                 results += pipeline.execute(raise_on_error=False)
         return results

@@ -15,7 +15,7 @@ from tastemaker.features.stores.protocol import Changes
 __all__ = ["ITEMS", "LOG_KEYS", "ChangeLog", "changes_since", "read_rev"]
 
 ITEMS: Final = 0
-LOG_KEYS: Final = 250_000
+LOG_KEYS: Final = 250_000  # of all views together
 
 
 class ChangeLog:
@@ -23,12 +23,10 @@ class ChangeLog:
 
     Args:
         connection: of the writer.
-        limit: how many keys the log holds, of all views together.
     """
 
-    def __init__(self, connection: sqlite3.Connection, limit: int = LOG_KEYS) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._limit = limit
         self._keys: dict[int, dict[str, None] | None] = {}
 
     def note(self, view: int, keys: Iterable[str]) -> None:
@@ -36,7 +34,7 @@ class ChangeLog:
         noted = self._keys.setdefault(view, {})
         if noted is not None:
             noted.update(dict.fromkeys(keys))
-            if len(noted) > self._limit:
+            if len(noted) > LOG_KEYS:
                 self._keys[view] = None
 
     def note_all(self, view: int) -> None:
@@ -59,7 +57,7 @@ class ChangeLog:
         self._connection.execute("UPDATE meta SET value = ? WHERE key = 'rev'", (rev,))
         # One row may reach back before the bound: whoever asks for a revision within it gets all of its keys.
         (oldest,) = self._connection.execute(
-            "SELECT max(rev) FROM changes WHERE rev <= ?", (rev - self._limit,)
+            "SELECT max(rev) FROM changes WHERE rev <= ?", (rev - LOG_KEYS,)
         ).fetchone()
         if oldest is not None:
             self._connection.execute("DELETE FROM changes WHERE rev <= ?", (oldest,))

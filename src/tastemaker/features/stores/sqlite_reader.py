@@ -65,17 +65,17 @@ class SqliteReader:
         """As the protocol says; by key, and read in pieces, so that a long pass keeps nothing open."""
         connection = self._connect()
         number = self._view(connection, view)
-        last = ""
+        last, after = "", ">="
         while number is not None:
             rows = connection.execute(
-                f"SELECT key, event_us, state FROM online WHERE view = ? AND key > ? ORDER BY key LIMIT {_CHUNK}",
+                f"SELECT key, event_us, state FROM online WHERE view = ? AND key {after} ? ORDER BY key LIMIT {_CHUNK}",
                 (number, last),
             ).fetchall()
             for key, event_us, state in rows:
                 yield key, Row(event_us, state)
             if len(rows) < _CHUNK:
                 return
-            last = rows[-1][0]
+            last, after = rows[-1][0], ">"
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""

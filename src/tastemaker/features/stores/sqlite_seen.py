@@ -15,7 +15,7 @@ from tastemaker.features.stores.sqlite_seen_filter import SeenFilters, make_filt
 
 __all__ = ["BUCKET_IDS", "SeenIds"]
 
-BUCKET_IDS: Final = 1 << 16
+BUCKET_IDS: Final = 1 << 16  # that make a bucket
 _PIECE: Final = 1 << 14
 _CHUNKS: Final = 512  # of a bucket, by the first 9 bits of the digest
 _DIGEST: Final = 16
@@ -28,12 +28,10 @@ class SeenIds:
 
     Args:
         connection: of the writer.
-        bucket_ids: how many make a bucket.
     """
 
-    def __init__(self, connection: sqlite3.Connection, bucket_ids: int = BUCKET_IDS) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._bucket_ids = bucket_ids
         self._recent: dict[bytes, bytes] = {}  # digest to place
         self._filters = SeenFilters()
         self._last_run = 0
@@ -69,7 +67,7 @@ class SeenIds:
                     fresh[digest] = first = place
                 answers.append(first == place)
         recent.update(fresh)
-        if len(recent) >= self._bucket_ids:
+        if len(recent) >= BUCKET_IDS:
             self._seal(now_us)
         elif fresh:
             added = self._connection.execute(
