@@ -1,13 +1,16 @@
 """Event histories to compare the executors on, and views that use every function of the grammar."""
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from feature_reference import Arrival, key_of, reference, same, time_of
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from tastemaker import names
@@ -31,6 +34,7 @@ __all__ = [
     "PLAN",
     "VIEWS",
     "aggregate",
+    "empty_lake",
     "events_of",
     "examples",
     "first_occurrences",
@@ -142,6 +146,7 @@ def examples(number: int) -> settings:
     return settings(
         max_examples=number * (25 if settings.get_current_profile_name() == "thorough" else 1),
         deadline=None,
+        phases={Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink},  # it takes longer than finding the example
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
@@ -301,10 +306,22 @@ def table_of(records: Iterable[Any]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMAS[names.TABLE_EVENTS])
 
 
+@cache
+def _template() -> tempfile.TemporaryDirectory[str]:
+    directory = tempfile.TemporaryDirectory()
+    Lake(Path(directory.name)).create()
+    return directory
+
+
+def empty_lake(path: Path) -> Lake:
+    """A lake without rows: a copy of one, because making tables takes longer than a test's example."""
+    shutil.copytree(_template().name, path, dirs_exist_ok=True)
+    return Lake(path)
+
+
 def lake_of(path: Path, records: Sequence[Any]) -> Lake:
     """A lake that holds these first occurrences and nothing else, committed as by the worker."""
-    lake = Lake(path)
-    lake.create()
+    lake = empty_lake(path)
     if records:
         last: dict[str, int] = {}
         for place, record in enumerate(records):

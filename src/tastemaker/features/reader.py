@@ -14,6 +14,7 @@ from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.features.row_values import history_of, numbers_of, values_of
 from tastemaker.features.stores.opening import open_online_reader
 from tastemaker.features.stores.protocol import Row, StoreReader
+from tastemaker.features.view_ages import read_ages
 
 __all__ = ["FeatureReader", "Key"]
 
@@ -176,9 +177,8 @@ class FeatureReader:
         return rev, list(parts) if len(plan.join_keys) > 1 else [one for (one,) in parts]
 
     def _check_plan(self) -> None:
-        # Former views are those of the declarations before the last change. Nothing updates them any more; a release
-        # that was trained with them reads them as they stood, until one that was trained with the new ones is there.
-        known = {view for age in ("current", "former") for view in (self.store.get_meta(f"{age}_views") or "").split()}
+        ages = read_ages(self.store)
+        known = {*ages.current, *ages.former} if ages else set()
         missing = [view.name for view in self.plan.views if view.signature not in known]
         if missing:
             raise DataError(
