@@ -1,6 +1,6 @@
 """Feast's offline store over the lake: windows as of each row by the SQL engine, batch views by an ASOF join."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from tastemaker.features.lake_queries import (
     newest_rows,
     training_rows,
 )
+from tastemaker.features.narrow import narrowed
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.features.sql_batch import stored_columns
 from tastemaker.lake.tables import Lake
@@ -129,6 +130,8 @@ class AsofOfflineStore(DuckDBOfflineStore):
         moments = pd.to_datetime(entity_df[time], utc=True)
         delay_us = timedelta(seconds=config.offline_store.processing_delay_seconds) // timedelta(microseconds=1)
         entity_names = {entity.name: entity.join_key for entity in registry.list_entities(project)}
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        references = tuple(dict.fromkeys([*feature_refs, *_inputs(on_demand)]))
 
         def frame() -> pa.Table:
             rows = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
@@ -140,8 +143,8 @@ class AsofOfflineStore(DuckDBOfflineStore):
             config,
             frame,
             TrainingQuery(
-                views=tuple(_asked(view, compile_view(view, entity_names)) for view in feature_views),
-                references=tuple(feature_refs),
+                views=tuple(_asked(view, compile_view(view, entity_names), references) for view in feature_views),
+                references=references,
                 full_feature_names=full_feature_names,
                 known_at=filter_by_created_timestamp,
             ),
@@ -151,7 +154,7 @@ class AsofOfflineStore(DuckDBOfflineStore):
                 min_event_timestamp=moments.min().to_pydatetime() if len(moments) else None,
                 max_event_timestamp=moments.max().to_pydatetime() if len(moments) else None,
             ),
-            OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            on_demand,
         )
 
     @classmethod
@@ -227,10 +230,21 @@ def _expressions(config: RepoConfig, table: str, features: list[str]) -> tuple[s
     return tuple(kept.get(name, name) for name in features) if kept.keys() & set(features) else ()
 
 
-def _asked(view: FeatureView, plan: ViewPlan) -> AskedView:
+def _inputs(on_demand: list[OnDemandFeatureView]) -> list[str]:
+    """References to the stored features that on-demand views take."""
+    return [
+        f"{projection.name_to_use()}:{feature.name}"
+        for view in on_demand
+        for projection in view.source_feature_view_projections.values()
+        for feature in projection.features
+    ]
+
+
+def _asked(view: FeatureView, plan: ViewPlan, references: Collection[str]) -> AskedView:
     mapping = view.projection.join_key_map or {}
+    alias = view.projection.name_to_use()
     return AskedView(
-        plan=plan,
+        plan=narrowed(plan, [name for name in plan.feature_names if f"{alias}:{name}" in references]),
         key_columns=tuple(mapping.get(column, column) for column in plan.join_keys),
-        alias=view.projection.name_to_use(),
+        alias=alias,
     )

@@ -220,6 +220,12 @@ class FeaturePlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         known = ", ".join(service.name for service in self.services)
         raise DataError(f"the feature plan has no service {name!r}; it has {known}")
 
+    def views_of(self, *services: str) -> tuple[str, ...]:
+        """Names of the stored views that some services read, also for what is derived; sorted."""
+        derived = {view.name: [origin for origin, _ in view.inputs] for view in self.on_demand}
+        read = {view for service in services for view, _ in self.service(service).features}
+        return tuple(sorted({origin for view in read for origin in derived.get(view, [view])}))
+
     def save(self, path: Path) -> None:
         """Write the plan; a reader sees the old file or the new one, never half of one."""
         path.parent.mkdir(parents=True, exist_ok=True)
