@@ -18,8 +18,9 @@ from tastemaker.features.stores.protocol import StoreConflict
 __all__ = ["FORMAT", "REBUILD", "connect_reader", "connect_writer", "snapshot", "transaction"]
 
 FORMAT: Final = 2
-# The metadata that says that a file was emptied, because it was of another format, and is to be rebuilt from the lake.
+# The metadata that says that a file was emptied, because it was of an earlier format, and is to be rebuilt from the lake.
 REBUILD: Final = "rebuild"
+_OUTDATED: Final = {1}
 _BUSY_SECONDS: Final = 30.0
 
 # ``online`` has a rowid, because SQLite keeps rows of kilobytes out of an index's pages (4 KB rows: twice the writes
@@ -49,7 +50,7 @@ _SCHEMA: Final = (
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open for reading and writing; makes the file and its tables when missing.
 
-    A store of another format is emptied, and its metadata has ``rebuild`` set until whoever rebuilt it from the lake
+    A store of an earlier format is emptied, and its metadata has ``rebuild`` set until whoever rebuilt it from the lake
     clears that: everything in it is derived from there.
 
     Raises:
@@ -66,7 +67,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA mmap_size=1073741824")
         with transaction(connection):
             _make_tables(connection)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, DataError) as error:
         connection.close()
         raise DataError(f"{path} is no online store ({error}); move it away and rebuild it") from error
     except BaseException:
@@ -150,12 +151,12 @@ def _make_tables(connection: sqlite3.Connection) -> None:
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
         if not name.startswith("sqlite_")
     ]
-    found = None
-    if tables:
-        found = _format(connection)  # an error when it is some other database
-        if found != FORMAT:
-            for name in tables:
-                connection.execute(f'DROP TABLE "{name}"')
+    found = _format(connection) if tables else None  # an error when it is some other database
+    if found in _OUTDATED:
+        for name in tables:
+            connection.execute(f'DROP TABLE "{name}"')
+    elif found not in {None, FORMAT}:
+        raise DataError(f"it has format {found}, this version writes {FORMAT}")
     if found != FORMAT:
         for statement in _SCHEMA:
             connection.execute(statement)
