@@ -8,6 +8,7 @@ product is projected and the projection is not fitted again, unless that is aske
 
 import hashlib
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class ContentProjection:
         try:
             with np.load(path) as stored:
                 weights, version = stored["weights"].astype(np.float64), str(stored["version"])
-        except (OSError, ValueError, KeyError, EOFError, zlib.error) as error:
+        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             raise DataError(
                 f"{path} does not read ({error}); delete it, and the next materialisation fits a new one"
             ) from error

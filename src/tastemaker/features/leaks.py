@@ -31,7 +31,7 @@ from tastemaker.errors import DataError
 
 __all__ = ["LeakFound", "LeakLimits", "Telling", "find_leaks", "require_no_leak"]
 
-_BINS: Final = 64
+_BINS: Final = 20
 _ROUNDS: Final = 200
 _LEAST: Final = 50  # positives, and negatives, below which nothing is said
 
