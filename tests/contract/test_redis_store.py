@@ -64,6 +64,10 @@ def test_log_of_changes_is_bounded_in_entries(location: str, monkeypatch: pytest
         tx.put(VIEW, list("abcde"), [1] * 5, [b"s"] * 5)
     assert reader.changes(VIEW, revs[-1]).keys == list("abcde")
     assert reader.changes(VIEW, revs[-3]).keys is None
+    rev = reader.changes(VIEW, 0).rev
+    with store.transaction() as tx:  # five, of which the first is gone at once
+        tx.put(VIEW, list("abcdefghij"), [1] * 10, [b"s"] * 10)
+    assert reader.changes(VIEW, rev).keys is None
     with store.transaction() as tx:
         tx.put_items(StoredItem(str(number), 1, None) for number in range(11))
     rev, items = reader.items_changed(1)

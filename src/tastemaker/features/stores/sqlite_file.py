@@ -18,7 +18,7 @@ from tastemaker.features.stores.protocol import StoreConflict
 __all__ = ["FORMAT", "REBUILD", "connect_reader", "connect_writer", "snapshot", "transaction"]
 
 FORMAT: Final = 2
-# The metadata that says that a file was emptied, because it was of an earlier format, and is to be rebuilt from the lake.
+# The metadata that says that a file of an earlier format was emptied, and is to be rebuilt from the lake.
 REBUILD: Final = "rebuild"
 _OUTDATED: Final = {1}
 _BUSY_SECONDS: Final = 30.0
