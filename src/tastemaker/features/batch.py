@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ class EventBatch:
         self.delay_us: _Ints = np.array(
             [0 if came is None else came - at for came, at in zip(arrivals, self.at_us.tolist(), strict=True)], np.int64
         )
-        self.types: _Ints = np.array([TYPE_BITS[event.type] for event in self.events], np.int64)
+        self.types: _Ints = np.array(list(map(TYPE_BITS.__getitem__, self._column(names.TYPE))), np.int64)
         self._encoded: dict[str, Encoded] = {}
         self._numbers: dict[str, _Ints] = {}
         self._amounts: dict[str, npt.NDArray[np.float64]] = {}
@@ -90,7 +91,7 @@ class EventBatch:
         return len(self.events)
 
     def _column(self, name: str) -> list[Any]:
-        return [getattr(event, name) for event in self.events]
+        return list(map(attrgetter(name), self.events))
 
     def encoded(self, column: str) -> Encoded:
         """A column of texts: a label or a part of a key."""

@@ -1,4 +1,4 @@
-"""Compiled loops of the stream executor: group a batch by entity, and merge it into packed states.
+"""The compiled loop of the stream executor: merge a batch into the packed states of many entities.
 
 A worker at 40,000 events per second through ten views has about two microseconds per event and view. Python needs
 that for one dictionary look-up and a method call; numpy has no operation that merges sorted runs of many entities of
@@ -31,52 +31,15 @@ from tastemaker.features.kernel_types import (
 from tastemaker.features.layout import APPLIED, BASE, FIRST_GROUP, MAX_SLOTS, WIDTH
 from tastemaker.features.semantics import HEAD_US, NEVER, SUM_CAP
 
-__all__ = ["group_events", "merge_entries", "warm_up"]
+__all__ = ["merge_entries", "warm_up"]
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
 
 _FEW: Final = 24
-
-
-@compiled
-def group_events(codes: _Ints, allowed: _Bools, entities: int) -> tuple[_Ints, _Ints, _Ints]:
-    """Group events by entity, keeping their order within one.
-
-    Args:
-        codes: int64[n], the entity of each event, from 0; negative where it has none.
-        allowed: bool[n], whether the view sees the event.
-        entities: how many codes there are.
-
-    Returns:
-        ``order``: indices of the seen events, entity by entity; ``starts``: int64[k + 1], where in ``order`` each
-        entity begins; ``present``: int64[k], the codes of the entities that have events, ascending.
-    """
-    counts = np.zeros(entities, np.int64)
-    for index in range(len(codes)):
-        if allowed[index] and codes[index] >= 0:
-            counts[codes[index]] += 1
-    found = 0
-    for code in range(entities):
-        if counts[code]:
-            found += 1
-    starts = np.zeros(found + 1, np.int64)
-    present = np.empty(found, np.int64)
-    found = 0
-    total = 0
-    for code in range(entities):
-        if counts[code]:
-            present[found] = code
-            starts[found] = total
-            total, counts[code] = total + counts[code], total
-            found += 1
-    starts[found] = total
-    order = np.empty(total, np.int64)
-    for index in range(len(codes)):
-        if allowed[index] and codes[index] >= 0:
-            order[counts[codes[index]]] = index
-            counts[codes[index]] += 1
-    return order, starts, present
+_LAST_CODE: Final = 2**62
+# Compiled functions take their arguments by position (PLR0917). They stand in one file, because numba does not notice
+# that a function changed which a function of another file calls, and would go on with the machine code that it kept.
 
 
 @compiled
@@ -132,42 +95,61 @@ def _merged(how: int, left: int, right: int) -> int:
 
 
 @compiled
-def _note(notes: _Ints, noted: int, place: tuple[int, int, int], value: int) -> int:
-    """Note an entry to merge; returns how many are noted then."""
+def _note(notes: _Ints, recent: _Ints, noted: int, place: tuple[int, int, int], value: int, how: int) -> int:  # noqa: PLR0917
+    """Note an entry to merge.
+
+    Args:
+        notes: where to.
+        recent: by code, the newest of them or -1: events of one moment or tile follow one another, and become one
+            entry at once.
+        noted: how many there are.
+        place: code, start and label.
+        value: of the entry.
+        how: it merges.
+
+    Returns:
+        How many are noted then.
+    """
+    last = recent[place[0]]
+    if last >= 0 and notes[last, 1] == place[1] and notes[last, 2] == place[2]:
+        notes[last, 3] = _merged(how, notes[last, 3], value)
+        return noted
     notes[noted, 0], notes[noted, 1], notes[noted, 2] = place
     notes[noted, 3] = value
+    recent[place[0]] = noted
     return noted + 1
 
 
 @compiled
-def _settle(  # noqa: PLR0917 - compiled functions take their arguments by position
-    notes: _Ints, noted: int, place: tuple[int, int, int], value: int, tables: Tables, newest: int, oldest: _Ints
+def _settle(  # noqa: PLR0917
+    notes: _Ints, recent: _Ints, noted: int, place: tuple[int, int, int], value: int, tables: Tables, oldest: _Ints
 ) -> int:
-    """Note what lies behind the head as base and tile entries; returns how many are noted then.
+    """Note what lies behind the head as base and tile entries, as :func:`_note`.
 
     Args:
         notes: where to.
+        recent: likewise.
         noted: how many there are.
         place: slot, time and label.
         value: of the entry.
         tables: the layout.
-        newest: time of the entity's newest event.
-        oldest: by group, the oldest tile to keep.
+        oldest: by kind, the oldest start that is kept; the last is that of the head.
     """
     slot, at, label = place
-    horizon = tables.cell_horizons[slot]
-    if tables.in_base[slot] and (horizon == 0 or at >= newest - HEAD_US - horizon):
-        noted = _note(notes, noted, (BASE * MAX_SLOTS + slot, 0, label), value)
+    how, horizon = tables.merges[slot], tables.cell_horizons[slot]
+    if tables.in_base[slot] and (horizon == 0 or at >= oldest[-1] - horizon):
+        noted = _note(notes, recent, noted, (BASE * MAX_SLOTS + slot, 0, label), value, how)
     for group in range(len(tables.hops)):
+        kind = FIRST_GROUP + group
         if tables.members[group, slot]:
             start = at - at % tables.hops[group]
-            if start >= oldest[group]:
-                noted = _note(notes, noted, ((FIRST_GROUP + group) * MAX_SLOTS + slot, start, label), value)
+            if start >= oldest[kind]:
+                noted = _note(notes, recent, noted, (kind * MAX_SLOTS + slot, start, label), value, how)
     return noted
 
 
 @compiled
-def merge_entries(  # noqa: PLR0917 - compiled functions take their arguments by position
+def merge_entries(  # noqa: PLR0917
     old: _Ints, old_starts: _Ints, order: _Ints, starts: _Ints, events: Events, tables: Tables
 ) -> tuple[_Ints, _Ints, _Ints]:
     """Merge new events into the packed entries of many entities of one view.
@@ -199,7 +181,8 @@ def merge_entries(  # noqa: PLR0917 - compiled functions take their arguments by
     ends = np.zeros(entities + 1, np.int64)
     newest_us = np.full(entities, NEVER, np.int64)
     notes = np.empty((64, WIDTH), np.int64)
-    oldest = np.empty(groups, np.int64)
+    recent = np.full(head + MAX_SLOTS, -1, np.int64)
+    oldest = np.full(FIRST_GROUP + groups + 1, NEVER, np.int64)
     fresh = np.empty(len(order), np.int64)
     size = 0
     for entity in range(entities):
@@ -230,10 +213,10 @@ def merge_entries(  # noqa: PLR0917 - compiled functions take their arguments by
             ends[entity + 1] = size
             continue
         newest_us[entity] = newest
-        head_us = newest - HEAD_US
+        head_us = oldest[-1] = newest - HEAD_US
         for group in range(groups):
-            begin = newest - HEAD_US - tables.horizons[group]
-            oldest[group] = begin - begin % tables.hops[group]
+            begin = head_us - tables.horizons[group]
+            oldest[FIRST_GROUP + group] = begin - begin % tables.hops[group]
 
         needed = most * (new + old_end - head_begin)
         if needed > len(notes):
@@ -242,7 +225,8 @@ def merge_entries(  # noqa: PLR0917 - compiled functions take their arguments by
         for number in range(new):
             event = fresh[number]
             if events.partitions[event] >= 0:
-                noted = _note(notes, noted, (APPLIED, events.partitions[event], 0), events.offsets[event])
+                place = (APPLIED, events.partitions[event], 0)
+                noted = _note(notes, recent, noted, place, events.offsets[event], MAX)
             at = events.at_us[event]
             for slot in range(slots):
                 if not (tables.types[slot] >> events.types[event]) & 1:
@@ -265,66 +249,59 @@ def merge_entries(  # noqa: PLR0917 - compiled functions take their arguments by
                         if value == 0:
                             continue
                 if at >= head_us:
-                    noted = _note(notes, noted, (head + slot, at, label), value)
+                    noted = _note(notes, recent, noted, (head + slot, at, label), value, tables.merges[slot])
                 else:
-                    noted = _settle(notes, noted, (slot, at, label), value, tables, newest, oldest)
+                    noted = _settle(notes, recent, noted, (slot, at, label), value, tables, oldest)
         for index in range(head_begin, old_end):
             if old[index, 1] < head_us:
                 place = (old[index, 0] - head, old[index, 1], old[index, 2])
-                noted = _settle(notes, noted, place, old[index, 3], tables, newest, oldest)
+                noted = _settle(notes, recent, noted, place, old[index, 3], tables, oldest)
+        for index in range(noted):
+            recent[notes[index, 0]] = -1
         _sort(notes, noted)
 
         if size + noted + old_end - old_begin > len(out):
             grown = np.empty((2 * (size + noted + old_end - old_begin), WIDTH), np.int64)
             grown[:size] = out[:size]
             out = grown
-        begun, note, index = size, 0, old_begin
-        while index < old_end or note < noted:
-            if index < old_end:
-                code, start = old[index, 0], old[index, 1]
-                kind, slot = code // MAX_SLOTS, code % MAX_SLOTS
-                if kind >= FIRST_GROUP:
-                    gone = start < (head_us if code >= head else oldest[kind - FIRST_GROUP])
-                else:
-                    gone = (
-                        kind == BASE
-                        and tables.cell_horizons[slot] > 0
-                        and old[index, 3] < head_us - tables.cell_horizons[slot]
-                    )
-                if gone:
-                    index += 1
-                    continue
-            take_old = note == noted
-            if not take_old and index < old_end:
-                take_old = True
-                for part in range(3):
-                    if old[index, part] != notes[note, part]:
-                        take_old = old[index, part] < notes[note, part]
+        begun, index = size, old_begin
+        for rank in range(noted + 1):
+            # The old entries up to the next new one; after the last, the rest of them.
+            last = rank == noted
+            code = _LAST_CODE if last else notes[rank, 0]
+            while index < old_end and old[index, 0] <= code:
+                if old[index, 0] == code:
+                    start = old[index, 1]
+                    if start > notes[rank, 1] or (start == notes[rank, 1] and old[index, 2] > notes[rank, 2]):
                         break
-            if take_old:
-                for part in range(WIDTH):
-                    out[size, part] = old[index, part]
-                size += 1
+                gone = old[index, 1] < oldest[old[index, 0] // MAX_SLOTS]
+                if BASE <= old[index, 0] // MAX_SLOTS < FIRST_GROUP:
+                    horizon = tables.cell_horizons[old[index, 0] % MAX_SLOTS]
+                    gone = horizon > 0 and old[index, 3] < head_us - horizon
+                if not gone:
+                    for part in range(WIDTH):
+                        out[size, part] = old[index, part]
+                    size += 1
                 index += 1
-                continue
+            if last:
+                break
             same = size > begun
             for part in range(3):
-                same = same and out[size - 1, part] == notes[note, part]
+                same = same and out[size - 1, part] == notes[rank, part]
             if same:
-                code = notes[note, 0]
                 how = MAX if code < MAX_SLOTS else tables.merges[code % MAX_SLOTS]
-                out[size - 1, 3] = _merged(how, out[size - 1, 3], notes[note, 3])
+                out[size - 1, 3] = _merged(how, out[size - 1, 3], notes[rank, 3])
             else:
                 for part in range(WIDTH):
-                    out[size, part] = notes[note, part]
+                    out[size, part] = notes[rank, part]
                 size += 1
-            note += 1
         ends[entity + 1] = size
     return out[:size], ends, newest_us
 
 
 def warm_up() -> None:
     """Compile what the stream executor runs, or load it from where numba keeps it."""
+    from tastemaker.features.grouping import group_events
     from tastemaker.features.history_kernel import merge_histories
 
     ints, bools = np.zeros(0, np.int64), np.zeros(0, np.bool_)

@@ -46,17 +46,19 @@ class RowCache:
 
     def put(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
         """Keep rows that were written and committed; keys do not repeat."""
-        each = [_OVERHEAD + len(key) for key in keys[:1]]  # about: the keys of a view are alike
-        size = sum(map(len, states)) + sum(each) * len(keys)
-        if size > self._half:
+        if not keys:
+            return
+        each = _OVERHEAD + len(keys[0])  # about: the keys of a view are alike
+        size = sum(map(len, states))
+        if size + each * len(keys) > self._half:
             self.drop(view, keys)
             return
-        if self._young_bytes + size > self._half:
+        if self._young_bytes + size + each * len(keys) > self._half:
             self._old, self._young, self._young_bytes = self._young, {}, 0
         young = self._young.setdefault(view, {})
-        replaced = [len(state) for state in map(young.get, keys) if state is not None]
+        before, replaced = len(young), sum(map(len, filter(None, map(young.get, keys))))
         young.update(zip(keys, states, strict=True))
-        self._young_bytes += size - sum(replaced) - sum(each) * len(replaced)
+        self._young_bytes += size - replaced + each * (len(young) - before)
 
     def drop(self, view: str, keys: Collection[str]) -> None:
         """Forget rows, because others wrote them."""

@@ -59,7 +59,7 @@ class ViewUpdater:
         Returns:
             What was written, for :meth:`committed`; None when nothing was.
         """
-        from tastemaker.features.kernels import group_events
+        from tastemaker.features.grouping import group_events
 
         view = self.view
         codes, entities, names_of = batch.keys(view.join_keys)
