@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.errors import ServingError
-from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.keras import tensorflow
 from tastemaker.release.ranking_features import RankingLayout
@@ -36,35 +35,32 @@ def read_stored(
         item_ids: of the candidates.
         now_us: the moment, in microseconds.
     """
-    wanted: dict[str, list[str]] = {}
-    for view, feature, _ in layout.stored:
-        wanted.setdefault(view, []).append(feature)
     blocks: dict[str, npt.NDArray[np.float32]] = {}
-    for view, features in wanted.items():
+    for view in dict.fromkeys(view for view, _, _ in layout.stored):
         plan = reader.plan.view(view)
         if plan.entities == (names.ENTITY_USER,):
-            known = bool(context.user)
-            block = reader.matrix(view, [context.user or ""], now_us, features) if known else _defaults(plan, features)
+            block = reader.matrix(view, [context.user], now_us) if context.user else _defaults(reader, view)
             blocks[view] = np.repeat(block, len(rows), axis=0)
         elif plan.entities == (names.ENTITY_USER, names.ENTITY_ITEM):
-            places = [plan.feature_names.index(feature) for feature in features]
-            blocks[view] = _own(plan, context, rows)[:, places]
+            blocks[view] = _own(reader, view, context, rows, now_us)
         else:
-            blocks[view] = reader.matrix(view, list(item_ids), now_us, features)
-    columns = [blocks[view][:, wanted[view].index(feature)] for view, feature, _ in layout.stored]
+            blocks[view] = reader.matrix(view, list(item_ids), now_us)
+    columns = [blocks[view][:, column] for view, _, column in layout.stored]
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=np.float32)
 
 
-def _defaults(view: ViewPlan, features: Sequence[str]) -> npt.NDArray[np.float32]:
-    return np.array([[view.feature(name).default_value for name in features]], dtype=np.float32)
+def _defaults(reader: FeatureReader, view: str) -> npt.NDArray[np.float32]:
+    return np.array([[feature.default_value for feature in reader.plan.view(view).features]], dtype=np.float32)
 
 
-def _own(view: ViewPlan, context: ShopperContext, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    block = np.repeat(_defaults(view, view.feature_names), len(rows), axis=0)
+def _own(
+    reader: FeatureReader, view: str, context: ShopperContext, rows: npt.NDArray[np.int64], now_us: int
+) -> npt.NDArray[np.float32]:
+    block = np.repeat(_defaults(reader, view), len(rows), axis=0)
     owned, values = context.query.owned, context.owned_values
-    if view.name != names.VIEW_USER_ITEM_ACTIVITY:
+    if view != names.VIEW_USER_ITEM_ACTIVITY:
         raise ServingError(
-            f"the ranking service reads {view.name}, a view of user and item that serving does not scan; declare its"
+            f"the ranking service reads {view}, a view of user and item that serving does not scan; declare its"
             f" features in {names.VIEW_USER_ITEM_ACTIVITY}"
         )
     if len(owned):

@@ -4,7 +4,6 @@ Whoever calls this holds the :func:`tastemaker.stream.lock.writer_lock` of the h
 online state from the lake afterwards.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,13 +12,9 @@ import pyarrow.compute as pc
 from tastemaker import names
 from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset
-from tastemaker.events.item import category_path
 from tastemaker.lake.tables import Lake
-from tastemaker.stream.enrichment import ItemFacts
 
 __all__ = ["Backfilled", "backfill", "imported_items"]
-
-_FETCHED_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -69,19 +64,16 @@ def backfill(lake: Lake, dataset: Dataset) -> Backfilled:
     )
 
 
-def imported_items(lake: Lake) -> Iterator[tuple[str, ItemFacts]]:
-    """The items whose newest row in the lake is no tombstone, by id; none where there is no lake yet."""
+def imported_items(lake: Lake) -> set[str]:
+    """Ids of the items whose newest row in the lake is no tombstone; none where there is no lake yet."""
     if not (lake.path(names.TABLE_ITEMS) / "_delta_log").is_dir():
-        return
-    newest = ", ".join(f"arg_max_null({column}, {names.UPDATED_AT})" for column in (names.CATEGORY, names.PRICE))
+        return set()
     with lake.connect() as duck:
-        found = duck.execute(
-            f"""SELECT {names.ITEM_ID}, {newest} FROM {names.TABLE_ITEMS} GROUP BY {names.ITEM_ID}
+        rows = duck.execute(
+            f"""SELECT {names.ITEM_ID} FROM {names.TABLE_ITEMS} GROUP BY ALL
             HAVING NOT arg_max({names.DELETED}, {names.UPDATED_AT})"""
-        )
-        while rows := found.fetchmany(_FETCHED_ROWS):
-            for item_id, category, price in rows:
-                yield item_id, ItemFacts(category_path(category), price)
+        ).fetchall()
+    return {row[0] for row in rows}
 
 
 def _new_rows(lake: Lake, table: str, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:

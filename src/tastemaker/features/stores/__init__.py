@@ -1,1 +1,0 @@
-"""Online stores: one protocol, and SQLite, Redis and memory behind it."""
