@@ -23,6 +23,7 @@ __all__ = [
     "label_number_sql",
     "literals",
     "micros_sql",
+    "parts_sql",
     "sql_type",
     "squares_sql",
     "upto_sql",
@@ -65,6 +66,17 @@ def key_sql(columns: Iterable[str]) -> str:
         for column in columns
     )
     return " || chr(31) || ".join(parts)
+
+
+def parts_sql(key: str, parts: int) -> list[str]:
+    """The ids of a key, as :func:`tastemaker.features.keys.split_key` gives them."""
+
+    def unescaped(part: str) -> str:
+        for code, character in (("2", 0), ("1", 31), ("0", 27)):
+            part = f"replace({part}, chr(27) || '{code}', chr({character}))"
+        return part
+
+    return [unescaped(f"string_split({key}, chr(31))[{place + 1}]") for place in range(parts)]
 
 
 def label_number_sql(label: str) -> str:

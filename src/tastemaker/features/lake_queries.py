@@ -96,8 +96,10 @@ def training_rows(duck: duckdb.DuckDBPyConnection, query: TrainingQuery) -> pa.T
             f"CREATE OR REPLACE TEMP TABLE keys_{number} AS"
             f" SELECT {ROW}, {key} AS key, {AS_OF} AS as_of_us FROM {FRAME}"
         )
-        as_of(duck, view.plan, f"keys_{number}", f"answers_{number}", query.known_at)
-        for feature in view.plan.features:
+        asked = [feature for feature in view.plan.features if f"{view.alias}:{feature.name}" in query.references]
+        wanted = {feature.name for feature in asked}
+        as_of(duck, view.plan, f"keys_{number}", f"answers_{number}", query.known_at, features=wanted)
+        for feature in asked:
             column = f"{view.alias}__{feature.name}" if query.full_feature_names else feature.name
             value = f"coalesce(a{number}.{feature.name}, {default_sql(feature)})"
             columns[f"{view.alias}:{feature.name}"] = f'{value} AS "{column}"'

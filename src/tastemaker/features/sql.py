@@ -6,7 +6,7 @@ labels), :mod:`sql_decays`, :mod:`sql_history` and :mod:`sql_batch`. All of them
 memory does not grow with history.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 
@@ -32,6 +32,7 @@ def as_of(
     result: str,
     known_at: bool = False,
     *,
+    features: Collection[str] | None = None,
     piece: int = PIECE,
 ) -> None:
     """Compute a view's features for every row of a frame.
@@ -40,30 +41,36 @@ def as_of(
         duck: a connection in which the lake's tables are registered.
         view: the view.
         frame: name of a table with the columns ``key`` (as of :mod:`tastemaker.features.keys`) and ``as_of_us``.
-        result: name of the temporary table to make: distinct ``key, as_of_us`` and one column per feature.
+        result: name of the temporary table to make: distinct ``key, as_of_us`` and one column per
+            feature, in the order of the view.
         known_at: of a batch view, use only rows whose created time is not after the moment either.
+        features: names of the features to compute; None for all of the view.
         piece: about how many rows a step sorts or joins at a time; memory grows with it.
     """
+    wanted = tuple(feature for feature in view.features if features is None or feature.name in features)
     if view.kind == "batch":
-        duck.execute(f"CREATE OR REPLACE TEMP TABLE {result} AS {newest_versions(view, frame, known_at)}")
+        duck.execute(f"CREATE OR REPLACE TEMP TABLE {result} AS {newest_versions(view, wanted, frame, known_at)}")
         return
     query = Query(duck, view, result, piece)
-    columns = list_newest(query, frame) if view.kind == "history" else _aggregate(query, frame)
+    columns = list_newest(query, frame, wanted) if view.kind == "history" else _aggregate(query, frame, wanted)
     joins = "".join(
         f" LEFT JOIN {query.name(table)} AS {table} USING ({column})" for table, column in query.joins.items()
     )
     duck.execute(
-        f"CREATE OR REPLACE TEMP TABLE {result} AS SELECT key, as_of_us, {', '.join(columns)}"
+        f"CREATE OR REPLACE TEMP TABLE {result} AS SELECT {', '.join(['key', 'as_of_us', *columns])}"
         f" FROM {query.name('rows')} JOIN {query.name('keys')} USING (id){joins}"
     )
     query.finish()
 
 
-def _aggregate(query: Query, frame: str) -> list[str]:
-    """Compute all measures, and return the features' columns."""
-    layout = layout_of(query.view)
-    query.start(frame, layout.slots)
-    measures = dict(enumerate(layout.measures))
+def _aggregate(query: Query, frame: str, features: Sequence[FeatureSpec]) -> list[str]:
+    """Compute the measures that features need, and return the features' columns."""
+    layout, view = layout_of(query.view), query.view
+    taken = dict(zip(view.feature_names, layout.feature_measures, strict=True))
+    needed = {name for feature in features for name in (feature.name, *feature.operands)}
+    numbers = sorted({0, *(number for name in needed for number in taken[name])})
+    measures = {number: layout.measures[number] for number in numbers}
+    query.start(frame, [layout.slots[measure.slot] for measure in measures.values()])
 
     def of(*ops: str) -> dict[int, Measure]:
         return {number: measure for number, measure in measures.items() if layout.slots[measure.slot].op in ops}
@@ -72,12 +79,15 @@ def _aggregate(query: Query, frame: str) -> list[str]:
     if ranged := of(*RANGED):
         look_over(query, layout.slots, ranged)
     if labelled := of("labels"):
-        rank_labels(query, layout.slots, labelled, _longest(query.view, layout))
+        rank_labels(query, layout.slots, labelled, _longest(view, layout))
     if decaying := {number: measure for number, measure in measures.items() if measure.half_life_us}:
         weigh_days(query, layout.slots, decaying)
     if firsts := of("first"):
         _find_first(query, layout, firsts)
-    return _columns(query.view, layout)
+    values = {
+        name: value_sql(view.feature(name), layout, taken[name]) for name in needed if not view.feature(name).operands
+    }
+    return [_column(view, feature, values) for feature in features]
 
 
 def _find_first(query: Query, layout: Layout, measures: Mapping[int, Measure]) -> None:
@@ -98,20 +108,12 @@ def _longest(view: ViewPlan, layout: Layout) -> dict[int, int]:
     return longest
 
 
-def _columns(view: ViewPlan, layout: Layout) -> list[str]:
-    values: dict[str, str] = {}
-
-    def column(feature: FeatureSpec) -> str:
-        """The feature where its entity is known."""
-        if feature.function == "ratio":
-            above, below = (f"CAST({column(view.feature(name))} AS DOUBLE)" for name in feature.operands)
-            return f"CASE WHEN {below} = 0 THEN {default_sql(feature)} ELSE {above} / {below} END"
-        return values[feature.name]
-
-    for feature, numbers in zip(view.features, layout.feature_measures, strict=True):
-        if feature.function != "ratio":
-            values[feature.name] = value_sql(feature, layout, numbers)
-    return [
-        f'CASE WHEN {fresh_sql(view, "m0")} THEN {column(feature)} ELSE {default_sql(feature)} END AS "{feature.name}"'
-        for feature in view.features
-    ]
+def _column(view: ViewPlan, feature: FeatureSpec, values: Mapping[str, str]) -> str:
+    """A feature's column, given the values of features whose entity is known."""
+    default = default_sql(feature)
+    if feature.function == "ratio":
+        above, below = (f"CAST({values[name]} AS DOUBLE)" for name in feature.operands)
+        value = f"CASE WHEN {below} = 0 THEN {default} ELSE {above} / {below} END"
+    else:
+        value = values[feature.name]
+    return f'CASE WHEN {fresh_sql(view, "m0")} THEN {value} ELSE {default} END AS "{feature.name}"'

@@ -43,20 +43,18 @@ def weigh_days(query: Query, slots: Sequence[Slot], measures: Mapping[int, Measu
             columns.append(
                 f"sum({amount} // {LIMB} * {times}) AS h{number}, sum({amount} % {LIMB} * {times}) AS l{number}"
             )
+    seen = " OR ".join(f"({query.seen_by(slots[index])})" for index in used)
     duck = query.duck
     duck.execute(
         f"CREATE OR REPLACE TEMP TABLE {query.name('days')} AS"
-        f" SELECT id, {day} AS day, {per_day} FROM {query.name('events')} GROUP BY ALL"
+        f" SELECT id, {day} AS day, {per_day} FROM {query.name('events')} WHERE {seen} GROUP BY ALL"
     )
     duck.execute(
         f"CREATE OR REPLACE TEMP TABLE {query.name('weights')} AS SELECT unnest(range({longest})) AS age, {table}"
     )
-    # Rows of a key on one day share the days before it.
+    # Rows of a key on one day share the days before it. What grows in memory are these moments.
     moments = f"SELECT DISTINCT id, {today} AS today FROM {query.name('rows')}"
-    weight = (
-        f"SELECT id, d.n * m.n AS weight FROM (SELECT id, count(*) AS n FROM {query.name('days')} GROUP BY id) AS d"
-        f" JOIN (SELECT id, count(*) AS n FROM ({moments}) GROUP BY id) AS m USING (id)"
-    )
+    weight = f"SELECT id, 1 AS weight FROM ({moments})"
     query.fill(
         "decays",
         (

@@ -24,12 +24,9 @@ def rank_labels(
         measures: by number, those with a slot of op ``labels``.
         longest: by number, how many labels are wanted.
     """
-    weight = (
-        f"SELECT id, e.n * r.n AS weight FROM (SELECT id, count(*) AS n FROM {query.name('events')} GROUP BY id) AS e"
-        f" JOIN (SELECT id, count(*) AS n FROM {query.name('rows')} GROUP BY id) AS r USING (id)"
-    )
     for number, measure in measures.items():
         slot = slots[measure.slot]
+        events = f"(SELECT * FROM {query.name('events')} WHERE {query.seen_by(slot)})"
         window = "e.at_us < r.as_of_us"
         if measure.window_us:
             window += f" AND e.at_us >= {floor_sql(f'(r.as_of_us - {measure.window_us})', measure.slide_us)}"
@@ -39,9 +36,9 @@ def rank_labels(
             (
                 f"SELECT rn, list(label ORDER BY weight DESC, label)[1:{longest[number]}] AS m{number} FROM ("
                 f"SELECT r.rn, e.text_{slot.column} AS label, {weighed} AS weight FROM {query.name('rows')} AS r"
-                f" JOIN (SELECT * FROM {query.name('events')} WHERE {query.seen_by(slot)}) AS e"
+                f" JOIN {events} AS e"
                 f" ON r.id = e.id AND {window} WHERE {piece} GROUP BY ALL"
                 ") WHERE weight > 0 GROUP BY rn"
-                for piece in query.pieces(weight, "r.id")
+                for piece in query.pieces(query.pairs(events), "r.id")
             ),
         )

@@ -20,13 +20,14 @@ from tastemaker.features.expressions import (
     label_number_sql,
     literals,
     micros_sql,
+    parts_sql,
     squares_sql,
 )
 from tastemaker.features.grammar import NUMBERS
 from tastemaker.features.layout import Slot
 from tastemaker.features.plan import ViewPlan
 
-__all__ = ["PIECE", "Query", "amount_of", "cell_sql", "columns_of", "kind_sql", "seen_sql"]
+__all__ = ["PIECE", "Query", "amount_of", "cell_sql", "columns_of", "columns_sql", "kind_sql", "seen_sql"]
 
 # Rows that one step sorts or joins at a time: enough to keep the cores busy, in a few hundred megabytes.
 PIECE: Final = 6_000_000
@@ -64,21 +65,24 @@ class Query:
         """
         duck = self.duck
         asked = f"(SELECT DISTINCT key, as_of_us FROM {frame} WHERE key IS NOT NULL)"
+        join_keys = self.view.join_keys
+        parts = "".join(f", {part} AS part_{n}" for n, part in enumerate(parts_sql("key", len(join_keys))))
         duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE {self.name('keys')} AS"
-            f" SELECT key, CAST(row_number() OVER () AS INTEGER) AS id FROM (SELECT DISTINCT key FROM {asked})"
+            f"CREATE OR REPLACE TEMP TABLE {self.name('keys')} AS SELECT key{parts},"
+            f" CAST(row_number() OVER () AS INTEGER) AS id FROM (SELECT DISTINCT key FROM {asked})"
         )
         duck.execute(
             f"CREATE OR REPLACE TEMP TABLE {self.name('rows')} AS SELECT CAST(row_number() OVER () AS INTEGER) AS rn,"
             f" id, as_of_us FROM {asked} JOIN {self.name('keys')} USING (key)"
         )
-        of_slots = {name: sql for slot in slots for name, sql in columns_of(self.view, slot).items()}
-        needed = [*(f"{sql} AS {name}" for name, sql in of_slots.items()), *columns]
+        # Joined by plain ids: making the key of every event costs more than taking the asked keys apart.
+        ids = [f"{column} AS part_{n}" for n, column in enumerate(join_keys)]
+        needed = [*ids, *columns_sql(self.view, slots), *columns]
         events = events_of_view(self.view, needed, corrections=has_corrections(duck))
+        own = ", ".join(f"part_{n}" for n in range(len(join_keys)))
         duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE {self.name('events')} AS SELECT id,"
-            f" {kind_sql(self.view)} AS kind, e.* EXCLUDE (key, type)"
-            f" FROM ({events}) AS e JOIN {self.name('keys')} USING (key)"
+            f"CREATE OR REPLACE TEMP TABLE {self.name('events')} AS SELECT id, {kind_sql(self.view)} AS kind,"
+            f" e.* EXCLUDE (key, type, {own}) FROM ({events}) AS e JOIN {self.name('keys')} USING ({own})"
         )
 
     def finish(self) -> None:
@@ -89,6 +93,13 @@ class Query:
     def seen_by(self, slot: Slot) -> str:
         """Whether a line of ``events`` counts for a slot."""
         return seen_sql(self.view, slot)
+
+    def pairs(self, events: str) -> str:
+        """How many pairs of a row and an event each key has, for :meth:`pieces`."""
+        return (
+            f"SELECT id, e.n * r.n AS weight FROM (SELECT id, count(*) AS n FROM {events} GROUP BY id) AS e"
+            f" JOIN (SELECT id, count(*) AS n FROM {self.name('rows')} GROUP BY id) AS r USING (id)"
+        )
 
     def pieces(self, weight: str, column: str = "id") -> list[str]:
         """Conditions on a column ``id`` that cut the keys into pieces.
@@ -155,6 +166,22 @@ def seen_sql(view: ViewPlan, slot: Slot) -> str:
     for column in columns_of(view, slot):
         conditions.append(column if column.startswith("has_") else f"{column} IS NOT NULL")
     return " AND ".join(conditions)
+
+
+def columns_sql(view: ViewPlan, slots: Iterable[Slot]) -> list[str]:
+    """:func:`columns_of` some slots with their names; labels are only numbered where a slot looks at them."""
+    found: dict[str, str] = {}
+    types: dict[str, set[str]] = {}
+    for slot in slots:
+        for name, sql in columns_of(view, slot).items():
+            found[name] = sql
+            types.setdefault(name, set()).update(slot.types)
+    return [
+        f"CASE WHEN type IN ({literals(sorted(types[name]))}) THEN {sql} END AS {name}"
+        if name.startswith("number_")
+        else f"{sql} AS {name}"
+        for name, sql in found.items()
+    ]
 
 
 def columns_of(view: ViewPlan, slot: Slot) -> dict[str, str]:

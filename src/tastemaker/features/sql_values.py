@@ -40,7 +40,7 @@ def value_sql(feature: FeatureSpec, layout: Layout, numbers: Sequence[int]) -> s
             square = f"{_amount(f'm{numbers[2]}')} / {double_sql(first)} - {_mean(numbers)} * {_mean(numbers)}"
             return f"CASE WHEN {first} = 0 THEN {default} ELSE sqrt(greatest(CAST(0 AS DOUBLE), {square})) END"
         case "approx_distinct":
-            return f"CAST({list(distinct_estimates(feature.n))} AS BIGINT[])[{first} + 1]"
+            return f"CAST({list(distinct_estimates(feature.n))} AS BIGINT[])[coalesce({first}, 0) + 1]"
         case "top_k":
             return f"coalesce({first}[1:{feature.n}], {default})"
         case "time_since_last":

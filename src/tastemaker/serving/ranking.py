@@ -1,6 +1,6 @@
 """The ranking stage: stored features of the candidates, the exported ranker, scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,10 @@ from tastemaker.keras import tensorflow
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext
 
-__all__ = ["Ranker", "read_stored"]
+__all__ = ["Ranker", "ReadMatrix", "features_by_view", "read_stored"]
+
+# View, item ids, moment in microseconds, features: float32 [n, features].
+ReadMatrix = Callable[[str, Sequence[str], int, Sequence[str]], npt.NDArray[np.float32]]
 
 
 def read_stored(
@@ -25,6 +28,7 @@ def read_stored(
     rows: npt.NDArray[np.int64],
     item_ids: Sequence[str],
     now_us: int,
+    read_items: ReadMatrix | None = None,
 ) -> npt.NDArray[np.float32]:
     """Stored features of one shopper's candidates, float32 ``[n, stored]`` in the order of the layout.
 
@@ -35,10 +39,9 @@ def read_stored(
         rows: of the candidates.
         item_ids: of the candidates.
         now_us: the moment, in microseconds.
+        read_items: reads the views of items; the reader's own ``matrix`` when absent.
     """
-    wanted: dict[str, list[str]] = {}
-    for view, feature, _ in layout.stored:
-        wanted.setdefault(view, []).append(feature)
+    wanted = features_by_view(layout)
     blocks: dict[str, npt.NDArray[np.float32]] = {}
     for view, features in wanted.items():
         plan = reader.plan.view(view)
@@ -50,9 +53,17 @@ def read_stored(
             places = [plan.feature_names.index(feature) for feature in features]
             blocks[view] = _own(plan, context, rows)[:, places]
         else:
-            blocks[view] = reader.matrix(view, list(item_ids), now_us, features)
+            blocks[view] = (read_items or reader.matrix)(view, item_ids, now_us, features)
     columns = [blocks[view][:, wanted[view].index(feature)] for view, feature, _ in layout.stored]
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=np.float32)
+
+
+def features_by_view(layout: RankingLayout) -> dict[str, list[str]]:
+    """The stored features of each view, in the order of the layout."""
+    wanted: dict[str, list[str]] = {}
+    for view, feature, _ in layout.stored:
+        wanted.setdefault(view, []).append(feature)
+    return wanted
 
 
 def _defaults(view: ViewPlan, features: Sequence[str]) -> npt.NDArray[np.float32]:

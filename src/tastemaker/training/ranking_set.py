@@ -93,7 +93,8 @@ def lists_at(
     reader = SnapshotReader.as_of(lake, plan, now_us, views)
     try:
         catalogue = retrieval.catalogue.updated(reader.items_changed()[1], retrieval.items)
-        popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us)[:, signals.trend]
+        trend = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[signals.trend]
+        popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us, [trend])[:, 0]
         sources = CandidateSources.over(catalogue, retrieval.covisitation, popularity)
         users = sorted(bought)
         if len(users) > parameters.ranker.max_lists:
