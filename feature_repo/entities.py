@@ -16,3 +16,9 @@ session = Entity(
     value_type=ValueType.STRING,
     description="One visit, of a known shopper or of a guest.",
 )
+category = Entity(
+    name=names.ENTITY_CATEGORY,
+    join_keys=[names.CATEGORY],
+    value_type=ValueType.STRING,
+    description="A shelf of the shop: an item's category path, joined with '/'.",
+)

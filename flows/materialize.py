@@ -11,25 +11,26 @@ __all__ = ["materialize_flow"]
 
 
 @task(retries=3, retry_delay_seconds=[5, 30, 120], task_run_name="materialize until {end}")
-def _materialize(settings: Settings, end: datetime) -> list[str]:
+def _materialize(settings: Settings, end: datetime, refit_content: bool) -> list[str]:
     from tastemaker.features.repository import materialize
 
-    return materialize(settings, end)
+    return list(materialize(settings, end, refit_content=refit_content))
 
 
 @flow(name="materialize", description="Bring batch feature views from the lake into the online store.")
-def materialize_flow(end: datetime | None = None) -> list[str]:
-    """Materialise every batch feature view.
+def materialize_flow(end: datetime | None = None, refit_content: bool = False) -> list[str]:
+    """Bring content vectors up to date, and materialise every batch feature view.
 
     Args:
         end: rows up to here (UTC); the platform's now when left out.
+        refit_content: learn the content vectors' projection anew; old and new vectors are not comparable.
 
     Returns:
         The names of the views that were written.
     """
     settings = Settings.from_env()
     end = end or settings.clock.now()
-    views = _materialize(settings, end)
+    views = _materialize(settings, end, refit_content)
     create_markdown_artifact(
         "\n".join(
             ["| view | materialised until |", "|---|---|", *(f"| {view} | {end:%Y-%m-%d %H:%M} |" for view in views)]

@@ -1,6 +1,7 @@
 """Train, evaluate, judge and register a release; promote it if the gate passes.
 
-A gate that says no ends the run as ``Blocked``: a completed run with a verdict, not a failure.
+A gate that says no ends the run as ``Blocked``: a completed run with a verdict, not a failure. A feature that knows
+the label fails the run before anything is trained.
 """
 
 import shutil
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -15,8 +17,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, State
 
 from monitoring.drift import HTML_NAME, write_drift_report
+from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
+from tastemaker.features.leak_check import check_services
+from tastemaker.features.leaks import Telling, find_leaks, require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.assess import assess
@@ -31,6 +36,7 @@ from tastemaker.promotion.policy import load_policy
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.samples import measure_parity, ranking_features, recent_pairs
 from tastemaker.promotion.verdict import Verdict
+from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
 from tastemaker.training.pipeline import TrainedRelease, train_release
 
@@ -39,11 +45,44 @@ __all__ = ["train_flow"]
 _SAMPLE_ROWS = 5_000
 
 
+@task(cache_policy=NO_CACHE, task_run_name="look for features that know the label")
+def _check_leaks(settings: Settings, cut: datetime, seed: int) -> None:
+    days = TrainingParameters().ranker.label_days
+    services = (names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
+    tellings = check_services(settings, services, cut - timedelta(days=days), days, seed=seed)
+    if not tellings:
+        print(f"no leak check: too little was bought in the {days} days before {cut:%Y-%m-%d}")
+        return
+    rows = [
+        {
+            "feature": one.feature,
+            "AUC": round(one.auc, 3),
+            "a day earlier": round(one.earlier or 0.0, 3),
+            "leak": one.leak,
+        }
+        for one in sorted(tellings, key=lambda one: -one.auc)
+    ]
+    create_table_artifact(rows, key="leak-check", description="How well each feature alone tells what is bought")
+    require_no_leak(tellings)
+    print(f"no leak: of {len(tellings)} features, {rows[0]['feature']} tells most, with an AUC of {rows[0]['AUC']}")
+
+
 @task(cache_policy=NO_CACHE, task_run_name="train two-tower and ranker")
 def _train(settings: Settings, cut: datetime, seed: int, directory: Path) -> TrainedRelease:
     shutil.rmtree(directory, ignore_errors=True)  # of a run that was killed half-way
     plan = FeaturePlan.load(settings.plan_path)
-    return train_release(settings, plan, cut, directory, seed=seed, progress=print)
+    trained = train_release(settings, plan, cut, directory, seed=seed, progress=print)
+    require_no_leak(_ranking_tellings(trained, seed))
+    return trained
+
+
+def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
+    """How well each column of the ranker's matrix tells the label, derived ones included."""
+    ranking_set = trained.ranking_set
+    real = ranking_set.labels >= 0
+    lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
+    columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
+    return find_leaks(columns, ranking_set.labels[real], lists, seed=seed)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate beside baselines and champion")
@@ -132,6 +171,7 @@ def train_flow(
     release_dir, report_dir = work / "release", work / "reports"
     champion = ReleaseRegistry(settings).champion()
     try:
+        _check_leaks(settings, cut, seed)
         trained = _train(settings, cut, seed, release_dir)
         report = _evaluate(settings, release_dir, cut, test_days, seed)
         drift = _drift(settings, cut, test_days, seed, report_dir)

@@ -31,6 +31,16 @@ class Settings(BaseModel):
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
+        online_store: where the online features are: an SQLite file (a relative path: in the home),
+            ``redis://HOST:PORT/DB``, ``rediss://``, ``redis+cluster://HOST:PORT`` or ``rediss+cluster://``.
+        workers: how many stream workers `tastemaker up` runs; they share the partitions.
+        worker_memory_mb: memory of one stream worker's process in MiB: it decides how much waits in its queues and how
+            many states it keeps at hand.
+        worker_metrics_port: where the first stream worker answers Prometheus; the next ones answer on the next ports.
+        processing_delay_seconds: how long an event takes to be readable online, on the slow side; training rows see
+            the features of that much earlier.
+        features_engine: what builds training sets and materialises batch views: this machine, or a Ray cluster
+            (``feature_repo/feature_store.ray.yaml``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +59,12 @@ class Settings(BaseModel):
     serve_log_rate: float = Field(1.0, ge=0, le=1)
     max_body_bytes: int = Field(1024 * 1024, ge=1024)
     unknown_items: Literal["reject", "accept"] = "reject"
+    online_store: str = "online.sqlite"
+    workers: int = Field(1, ge=1, le=64)
+    worker_memory_mb: int = Field(1024, ge=512)
+    worker_metrics_port: int = Field(8083, ge=1, le=65535)
+    processing_delay_seconds: float = Field(0.0, ge=0)
+    features_engine: Literal["local", "ray"] = "local"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
@@ -114,6 +130,11 @@ class Settings(BaseModel):
         return self.home / "online.sqlite"
 
     @property
+    def online_location(self) -> Path | str:
+        """The online store, as :mod:`tastemaker.features.stores.opening` takes it."""
+        return self.online_store if ":" in self.online_store else self.home / self.online_store
+
+    @property
     def feast_dir(self) -> Path:
         """Feast's registry."""
         return self.home / "feast"
@@ -122,6 +143,11 @@ class Settings(BaseModel):
     def plan_path(self) -> Path:
         """The feature plan: the applied declarations, compiled to JSON for processes without Feast."""
         return self.home / "feature_plan.json"
+
+    @property
+    def content_path(self) -> Path:
+        """The projection that content vectors are made with."""
+        return self.home / "content" / "projection.npz"
 
     @property
     def releases_dir(self) -> Path:
@@ -152,6 +178,11 @@ class Settings(BaseModel):
     def collector_url(self) -> str:
         """Base address of the event collector."""
         return f"http://{self.host}:{self.collector_port}"
+
+    @property
+    def worker_metrics_url(self) -> str:
+        """Where the first stream worker answers Prometheus."""
+        return f"http://{self.host}:{self.worker_metrics_port}/metrics"
 
     @property
     def recommender_url(self) -> str:

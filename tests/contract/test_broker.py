@@ -4,8 +4,9 @@ import os
 import signal
 import socket
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tastemaker.broker.protocol import (
     BrokerUnavailable,
     BufferFull,
     Consumer,
+    Positions,
     Producer,
     Record,
     RecordTooLarge,
@@ -36,6 +38,7 @@ class Broker:
     new_producer: Callable[[], Producer]
     new_consumer: Callable[[], Consumer]
     topic: str
+    new_member: Callable[[], Consumer]
 
 
 @dataclass
@@ -76,7 +79,13 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
     if request.param == "memory":
         memory = MemoryBroker()
-        made = Broker(memory.create_topic, lambda: keep(memory.producer()), lambda: keep(memory.consumer()), topic)
+        made = Broker(
+            memory.create_topic,
+            lambda: keep(memory.producer()),
+            lambda: keep(memory.consumer()),
+            topic,
+            lambda: keep(memory.consumer("group")),
+        )
     else:
         from kafka import KafkaAdminClient
 
@@ -94,6 +103,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
             lambda: keep(KafkaProducer(settings, max_block_s=1.0)),
             lambda: keep(KafkaConsumer(settings)),
             topic,
+            lambda: keep(KafkaConsumer(settings, group=f"group-{topic}", session_s=6.0)),
         )
     yield made
     for connection in opened:
@@ -265,6 +275,147 @@ def test_background_producer_hands_everything_over(broker):
     background.flush(20)
     assert [delivery.result(0).offset for delivery in deliveries] == list(range(100))
     background.close()
+
+
+class Share:
+    """A listener that reads from where its shop left off, and notes what it is told."""
+
+    def __init__(self, shop: dict[int, int], topic: str) -> None:
+        self._shop = shop
+        self._topic = topic
+        self.partitions: list[int] | None = None
+        self.revocations: list[bool] = []
+
+    def assigned(self, partitions: Mapping[str, Sequence[int]]) -> Positions:
+        self.partitions = sorted(partitions.get(self._topic, ()))
+        return {self._topic: {p: self._shop.get(p, 0) for p in self.partitions}}
+
+    def revoked(self, lost: bool) -> None:
+        self.partitions = None
+        self.revocations.append(lost)
+
+
+class Member:
+    """A consumer that polls in a thread of its own, as each process would."""
+
+    def __init__(self, consumer: Consumer, shop: dict[int, int], topic: str) -> None:
+        self.consumer = consumer
+        self.share = Share(shop, topic)
+        self.read: list[Record] = []
+        self._shop = shop
+        self._stop = threading.Event()
+        consumer.subscribe([topic], self.share)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for record in self.consumer.poll(50, 100):
+                self._shop[record.partition] = record.offset + 1
+                self.read.append(record)
+
+    def leave(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.consumer.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_members_of_a_group_share_the_partitions_and_each_record_is_read_once(broker):
+    broker.create_topic(broker.topic, 4)
+    producer = broker.new_producer()
+    shop: dict[int, int] = {}
+
+    def send(numbers: range) -> None:
+        for delivery in [producer.send(broker.topic, b"key-%d" % i, b"%d" % i) for i in numbers]:
+            delivery.result(20)
+
+    one = Member(broker.new_member(), shop, broker.topic)
+    send(range(100))
+    until(lambda: len(one.read) == 100)
+    assert one.share.partitions == [0, 1, 2, 3]
+    two = Member(broker.new_member(), shop, broker.topic)
+    until(lambda: len(one.share.partitions or ()) == len(two.share.partitions or ()) == 2)
+    assert sorted((one.share.partitions or []) + (two.share.partitions or [])) == [0, 1, 2, 3]
+    assert one.share.revocations == [False]
+    send(range(100, 200))
+    until(lambda: len(one.read) + len(two.read) == 200)
+    assert min(len(one.read) - 100, len(two.read)) > 0
+    one.leave()
+    until(lambda: two.share.partitions == [0, 1, 2, 3])
+    send(range(200, 300))
+    until(lambda: len(one.read) + len(two.read) == 300)
+    assert sorted(int(record.value or b"") for record in one.read + two.read) == list(range(300))
+    two.leave()
+
+
+def test_consumer_without_a_group_has_every_partition_from_the_positions_of_its_listener(broker):
+    broker.create_topic(broker.topic, 2)
+    producer = broker.new_producer()
+    for i in range(20):
+        producer.send(broker.topic, b"key-%d" % i, b"%d" % i).result(20)
+    consumer, ends = broker.new_consumer(), broker.new_consumer().end_offsets([broker.topic])[broker.topic]
+    consumer.subscribe([broker.topic], Share({0: ends[0] - 1, 1: ends[1]}, broker.topic))
+    assert [(r.partition, r.offset) for r in read(consumer, 1)] == [(0, ends[0] - 1)]
+
+
+def test_poll_for_no_record_returns_none_and_loses_none(broker):
+    broker.create_topic(broker.topic, 1)
+    producer, consumer = broker.new_producer(), broker.new_member()
+    consumer.subscribe([broker.topic], Share({}, broker.topic))
+    for i in range(5):
+        producer.send(broker.topic, None, b"%d" % i).result(20)
+    for _ in range(5):
+        assert consumer.poll(20, 0) == []
+    assert [int(r.value) for r in read(consumer, 5, max_records=2)] == list(range(5))
+
+
+def test_what_a_listener_raises_comes_out_of_poll(broker):
+    broker.create_topic(broker.topic, 1)
+
+    class Refuses(Share):
+        def assigned(self, partitions: Mapping[str, Sequence[int]]) -> Positions:
+            raise LookupError("no positions")
+
+    consumer = broker.new_member()
+    consumer.subscribe([broker.topic], Refuses({}, broker.topic))
+    with pytest.raises(LookupError, match="no positions"):
+        read(consumer, 1)
+
+
+def test_position_of_a_listener_beyond_the_end_is_refused(broker):
+    broker.create_topic(broker.topic, 1)
+    consumer = broker.new_member()
+    consumer.subscribe([broker.topic], Share({0: 7}, broker.topic))
+    with pytest.raises(BrokerError, match="position 7 lies beyond the end"):
+        read(consumer, 1)
+
+
+@pytest.mark.e2e
+def test_member_that_comes_back_under_its_name_gets_its_partitions_and_disturbs_nobody(node, broker_topic):
+    from tastemaker.broker.kafka import KafkaConsumer
+
+    def member(name: str) -> Member:
+        consumer = KafkaConsumer(node.settings, group=f"group-{broker_topic}", member=name)
+        return Member(consumer, {}, broker_topic)
+
+    one, two = member("one"), member("two")
+    until(lambda: one.share.partitions is not None and two.share.partitions is not None)
+    until(lambda: len(one.share.partitions or ()) + len(two.share.partitions or ()) == 1)
+    had, disturbed = two.share.partitions, len(one.share.revocations)
+    two.leave()  # to the group, a member with a name that goes is one that is away
+    two = member("two")
+    until(lambda: two.share.partitions is not None)
+    assert two.share.partitions == had
+    assert len(one.share.revocations) == disturbed
+    one.leave()
+    two.leave()
 
 
 @pytest.mark.e2e

@@ -22,10 +22,10 @@ from tastemaker.events.dead_letter import DeadLetter, decode_dead_letter
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.features.state import FeatureState
+from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stream.lock import writer_lock
-from tastemaker.stream.sinks import app_id
 
 pytestmark = pytest.mark.e2e
 
@@ -198,8 +198,8 @@ def _ends(settings: Settings) -> dict[int, int]:
 
 
 def _lake_positions(lake: Lake) -> dict[int, int]:
-    apps = {app_id(names.TOPIC_EVENTS, partition): partition for partition in range(4)}
-    return {apps[app]: version + 1 for app, version in lake.versions(names.TABLE_EVENTS, apps).items()}
+    held = committed_offsets(lake.open(names.TABLE_EVENTS), names.TOPIC_EVENTS, range(4))
+    return {partition: offset + 1 for partition, offset in held.items()}
 
 
 def _dead_letters(settings: Settings, wanted: int) -> list[DeadLetter]:

@@ -26,13 +26,13 @@ from feature_histories import ANY, DAY_US, HOUR_US, NOW_US, PLAN, lake_of, refer
 from tastemaker.clock import Clock, from_us, to_us
 from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
-from tastemaker.features import database
 from tastemaker.features.feast_offline import AsofOfflineStore
 from tastemaker.features.feast_online import PackedOnlineStore
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.features.repository import materialize, open_store, training_frame
 from tastemaker.features.state import ConsumedEvent, FeatureState
+from tastemaker.features.stores.opening import open_online_store
 from tastemaker.lake.tables import SCHEMAS
 from tastemaker.settings import Settings
 
@@ -288,14 +288,18 @@ def online_profiles(world: World) -> list[tuple[Any, ...]]:
 
 
 def test_materialised_rows_equal_those_of_a_rebuild(world: World, frozen_clock: int) -> None:
-    query = "SELECT key, event_us, state FROM online WHERE view LIKE 'profile@%' ORDER BY key"
-    rebuilt = database.connect_reader(world.settings.online_path).execute(query).fetchall()
-    writer = database.connect_writer(world.settings.online_path)
-    writer.execute("DELETE FROM online WHERE view LIKE 'profile@%'")
+    view = FeaturePlan.load(world.settings.plan_path).view("profile").signature
+    store = open_online_store(world.settings.online_location)
+    reader = store.reader()
+    rebuilt = sorted(reader.all_rows(view))
+    assert len(rebuilt) == 4
+    with store.transaction() as tx:
+        tx.drop_view(view)
     assert online_profiles(world) == [DEFAULTS] * 5
     assert materialize(world.settings, from_us(frozen_clock)) == ("profile",)
-    assert writer.execute(query).fetchall() == rebuilt
-    writer.close()
+    assert sorted(reader.all_rows(view)) == rebuilt
+    reader.close()
+    store.close()
     # i4 is 217.5 hours old by now, past the TTL of 48, which Feast itself does not enforce.
     late = (3.0, True, "late")
     assert online_profiles(world) == [(2.5, False, "new"), (-1.0, True, "unpriced"), late, DEFAULTS, DEFAULTS]

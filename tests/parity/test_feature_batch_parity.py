@@ -1,18 +1,31 @@
 """The SQL executor equals the naive reference as of any row."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-from feature_histories import DAY_US, EDGES, HISTORIES, NOW_US, PLAN, keys_of, lake_of, reference, same
+from feature_histories import (
+    DAY_US,
+    EDGES,
+    HISTORIES,
+    NOW_US,
+    PLAN,
+    VIEWS,
+    first_occurrences,
+    keys_of,
+    lake_of,
+    reference,
+    same,
+)
+from feature_reference import Arrival, time_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tastemaker.events.contract import Event
 from tastemaker.features.keys import join_key
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.sql import as_of
-from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.sql_query import PIECE
 
 MOMENTS = st.lists(
     st.one_of(
@@ -24,28 +37,41 @@ MOMENTS = st.lists(
 )
 
 
-def computed(lake_connection: duckdb.DuckDBPyConnection, view: ViewPlan, rows: list[tuple[str, int]]) -> dict:
-    lake_connection.execute("CREATE OR REPLACE TEMP TABLE frame (key VARCHAR, as_of_us BIGINT)")
-    lake_connection.executemany("INSERT INTO frame VALUES (?, ?)", rows)
-    as_of(lake_connection, view, "frame", "answers")
-    found = lake_connection.execute("SELECT * FROM answers").fetchall()
+def computed(duck: duckdb.DuckDBPyConnection, view: ViewPlan, rows: list[tuple[str, int]], piece: int) -> dict:
+    duck.execute("CREATE OR REPLACE TEMP TABLE frame (key VARCHAR, as_of_us BIGINT)")
+    duck.executemany("INSERT INTO frame VALUES (?, ?)", rows)
+    as_of(duck, view, "frame", "answers", piece=piece)
+    found = duck.execute("SELECT * FROM answers").fetchall()
     return {(key, at): dict(zip(view.feature_names, values, strict=True)) for key, at, *values in found}
 
 
-@given(events=HISTORIES, moments=MOMENTS)
-@example(events=EDGES, moments=[NOW_US, NOW_US + DAY_US, NOW_US + DAY_US + 1])
-@settings(max_examples=30, deadline=None)
-def test_sql_equals_reference_as_of_any_row(events: list[Event], moments: list[int]) -> None:
-    unique = list({event.event_id: event for event in reversed(events)}.values())
+def check(views: Sequence[ViewPlan], arrivals: list[Arrival], moments: list[int], piece: int) -> None:
     # The moment of an event is the edge that matters most: the event is not its own feature.
-    moments = [*moments, *(int(event.occurred_at.timestamp() * 1_000_000) for event in unique[:2])]
+    moments = [*moments, *(time_of(arrival.event) for arrival in arrivals[:2])]
     with tempfile.TemporaryDirectory() as directory:
-        lake = lake_of(Path(directory), [ConsumedEvent(event, 0, place) for place, event in enumerate(unique)])
-        with lake.connect() as duck:
-            for view in PLAN.views:
-                keys = keys_of(view, unique)
-                found = computed(duck, view, [(join_key(key), at) for key in keys for at in moments])
+        with lake_of(Path(directory), first_occurrences(arrivals)).connect(threads=1) as duck:
+            for view in views:
+                keys = keys_of(view, arrivals)
+                found = computed(duck, view, [(join_key(key), at) for key in keys for at in moments], piece)
                 for key in keys:
                     for at in moments:
-                        expected = reference(view, unique, key, at)
-                        assert same(found[join_key(key), at], expected), (view.name, key, at, expected)
+                        expected, values = reference(view, arrivals, key, at), found[join_key(key), at]
+                        wrong = {
+                            name: (values[name], expected[name])
+                            for name in expected
+                            if not same(values[name], expected[name])
+                        }
+                        assert not wrong, (view.name, key, at, wrong)
+
+
+@given(arrivals=HISTORIES, moments=MOMENTS, piece=st.sampled_from([1, 10, PIECE]))
+@example(arrivals=EDGES, moments=[NOW_US, NOW_US + DAY_US, NOW_US + DAY_US + 1], piece=PIECE)
+@settings(max_examples=12, deadline=None)
+def test_sql_equals_reference_as_of_any_row(arrivals: list[Arrival], moments: list[int], piece: int) -> None:
+    check(PLAN.views, arrivals, moments, piece)
+
+
+@given(view=VIEWS, arrivals=HISTORIES, moments=MOMENTS)
+@settings(max_examples=25, deadline=None)
+def test_sql_equals_reference_in_any_view(view: ViewPlan, arrivals: list[Arrival], moments: list[int]) -> None:
+    check([view], arrivals, moments, piece=20)

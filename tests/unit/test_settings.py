@@ -43,3 +43,12 @@ def test_clock_microseconds_round_trip() -> None:
     moment = datetime(2011, 12, 9, 12, 50, 0, 123457, tzinfo=UTC)
     assert from_us(to_us(moment)) == moment
     assert Clock(0).now().tzinfo is UTC
+
+
+def test_online_store_is_a_file_in_the_home_or_an_address(tmp_path: Path) -> None:
+    settings = Settings.from_env({"TASTEMAKER_HOME": str(tmp_path)})
+    assert settings.online_location == tmp_path / "online.sqlite"
+    named = Settings.from_env({"TASTEMAKER_HOME": str(tmp_path), "TASTEMAKER_ONLINE_STORE": "other/rows.sqlite"})
+    assert named.online_location == tmp_path / "other" / "rows.sqlite"
+    for location in ("redis://127.0.0.1:6379/0", "redis+cluster://127.0.0.1:7000"):
+        assert Settings.from_env({"TASTEMAKER_ONLINE_STORE": location}).online_location == location

@@ -1,176 +1,26 @@
-"""Kafka through kafka-python: an idempotent producer and a consumer without a group.
+"""Kafka through kafka-python: an idempotent producer, and a consumer that works alone or in a group.
 
 Checksums are fast only with ``crc32c`` installed beside kafka-python; the ``stream`` extra brings it.
 """
 
 import logging
-import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from time import monotonic, sleep
+from itertools import chain
 from typing import Any
 
 from kafka import KafkaConsumer as ClientConsumer
-from kafka import KafkaProducer as ClientProducer
 from kafka import TopicPartition, errors
 
-from tastemaker.broker.connection import client_config, topic_exists, translated, unreachable
-from tastemaker.broker.protocol import (
-    BrokerError,
-    BrokerUnavailable,
-    BufferFull,
-    Delivered,
-    Headers,
-    Positions,
-    Record,
-    UnknownTopic,
-)
+from tastemaker.broker.connection import client_config, translated, unreachable
+from tastemaker.broker.kafka_group import Rebalance
+from tastemaker.broker.kafka_producer import KafkaProducer
+from tastemaker.broker.kafka_records import FastRecords
+from tastemaker.broker.protocol import BrokerError, GroupListener, Positions, Record, UnknownTopic
 from tastemaker.settings import Settings
 
 __all__ = ["KafkaConsumer", "KafkaProducer"]
 
 _LOG = logging.getLogger(__name__)
-
-
-class KafkaProducer:
-    """See :class:`tastemaker.broker.protocol.Producer`.
-
-    ``acks=all`` with idempotence: an acknowledged record is stored, and a retry never stores it twice.
-
-    Args:
-        settings: gives the address.
-        linger_ms: how long a record may wait for company in its batch.
-        buffer_bytes: keys and values that may be on their way at once; ``send`` waits beyond it.
-        max_block_s: how long ``send`` waits for room or for the broker.
-        delivery_timeout_s: when an unacknowledged record fails; at least 6.
-
-    Raises:
-        BrokerUnavailable: no broker answers at the address within 10 s.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        linger_ms: int = 1,
-        buffer_bytes: int = 32 * 1024 * 1024,
-        max_block_s: float = 10.0,
-        delivery_timeout_s: float = 30.0,
-    ) -> None:
-        self._settings = settings
-        self._max_block_s = max_block_s
-        self._room = _Room(buffer_bytes)
-        self._pending: set[Future[Delivered]] = set()
-        try:
-            self._client = ClientProducer(
-                **client_config(settings),
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=linger_ms,
-                batch_size=64 * 1024,
-                max_block_ms=int(max_block_s * 1000),
-                delivery_timeout_ms=int(delivery_timeout_s * 1000),
-                request_timeout_ms=5_000,
-                allow_auto_create_topics=False,
-            )
-        except (errors.KafkaError, OSError) as error:
-            raise unreachable(settings, error) from error
-
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Future[Delivered]:
-        """Queue one record."""
-        if key is None and value is None:
-            raise ValueError("a record needs a key or a value")
-        size = len(key or b"") + len(value or b"")
-        self._room.take(size, self._max_block_s)
-        delivery: Future[Delivered] = Future()
-
-        def settle(metadata: Any, error: BaseException | None = None) -> None:
-            self._room.give(size)
-            self._pending.discard(delivery)
-            with suppress(InvalidStateError):  # cancelled by its holder
-                if error is None:
-                    delivery.set_result(Delivered(metadata.topic, metadata.partition, metadata.offset))
-                else:
-                    delivery.set_exception(translated(error, f"sending to {topic}"))
-
-        self._pending.add(delivery)
-        try:
-            sent = self._client.send(topic, value=value, key=key, headers=list(headers))
-        except BaseException as error:
-            self._room.take_back(size)
-            self._pending.discard(delivery)
-            if isinstance(error, errors.KafkaTimeoutError):
-                raise self._no_metadata(topic, error) from error
-            if isinstance(error, errors.KafkaError):
-                raise translated(error, f"sending to {topic}") from error
-            raise
-        sent.add_callback(settle)
-        sent.add_errback(lambda error: settle(None, error))
-        return delivery
-
-    def flush(self, timeout: float) -> None:
-        """Wait for every acknowledgement."""
-        try:
-            self._client.flush(timeout)
-        except errors.KafkaError as error:
-            raise BrokerUnavailable(f"records are still unacknowledged after {timeout:g} s; is Kafka up?") from error
-
-    def close(self, timeout: float = 5.0) -> None:
-        """Flush and disconnect."""
-        with suppress(errors.KafkaError):
-            self._client.flush(timeout)
-        with suppress(errors.KafkaError):
-            self._client.close(0.5)
-        # The library leaves the futures of what it could not send unresolved for ever.
-        for delivery in list(self._pending):
-            with suppress(InvalidStateError):
-                delivery.set_exception(BrokerUnavailable("the producer was closed before the broker had the record"))
-
-    def _no_metadata(self, topic: str, error: BaseException) -> BrokerError:
-        # The library says "timeout" both for a topic that does not exist and for a broker that is away.
-        try:
-            if not topic_exists(self._settings, topic):
-                return UnknownTopic(f"the broker at {self._settings.broker} has no topic {topic!r}")
-        except BrokerUnavailable as unavailable:
-            return unavailable
-        return BrokerUnavailable(f"sending to {topic}: the broker did not answer in time ({error})")
-
-
-class _Room:
-    """Bytes on their way to the broker: kafka-python 3 has no bound of its own.
-
-    Callers take, the client's single sender thread gives back. The two sides share no lock: with one, each
-    record would make the threads wait for each other, at a third of the throughput.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._callers = threading.Lock()
-        self._taken = 0  # written under the callers' lock
-        self._given = 0  # written by the sender thread alone
-
-    def take(self, size: int, timeout: float) -> None:
-        deadline = 0.0
-        while True:
-            with self._callers:
-                pending = self._taken - self._given
-                if not pending or pending + size <= self._limit:
-                    self._taken += size
-                    return
-            now = monotonic()
-            deadline = deadline or now + timeout
-            if now >= deadline:
-                raise BufferFull(
-                    f"{pending} bytes wait for the broker's acknowledgement, at most {self._limit} may; is Kafka up?"
-                )
-            sleep(0.002)
-
-    def take_back(self, size: int) -> None:
-        with self._callers:
-            self._taken -= size
-
-    def give(self, size: int) -> None:
-        self._given += size
 
 
 class KafkaConsumer:
@@ -180,27 +30,46 @@ class KafkaConsumer:
         settings: gives the address.
         fetch_max_wait_ms: how long the broker holds a fetch open when nothing is there; new records answer it
             at once, so this costs no latency.
+        group: share partitions with the other consumers of this group; see :meth:`subscribe`.
+        member: who this is in the group, the same after a restart: a member that comes back within ``session_s``
+            gets its partitions again at once, and nobody else is disturbed (KIP-345). Empty for a passing one.
+        session_s: a member that is silent for so long is dead to the group; at least what the broker allows (6 s
+            by default).
 
     Raises:
         BrokerUnavailable: no broker answers at the address within 10 s.
     """
 
-    def __init__(self, settings: Settings, fetch_max_wait_ms: int = 100) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        fetch_max_wait_ms: int = 100,
+        group: str = "",
+        member: str = "",
+        session_s: float = 10.0,
+    ) -> None:
         self._partitions: dict[str, list[int]] = {}
+        self._rebalance: Rebalance | None = None
+        session_ms = int(session_s * 1000)
+        membership = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": session_ms // 4} if group else {}
         try:
             self._client = ClientConsumer(
                 **client_config(settings),
-                group_id=None,
+                **membership,
+                group_id=group or None,
+                group_instance_id=member or None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",  # only for positions that retention overtook while reading
                 fetch_max_wait_ms=fetch_max_wait_ms,
-                fetch_max_bytes=64 * 1024 * 1024,
-                max_partition_fetch_bytes=8 * 1024 * 1024,
+                fetch_max_bytes=16 * 1024 * 1024,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
                 max_poll_records=10_000,
+                receive_buffer_bytes=1024 * 1024,
                 allow_auto_create_topics=False,
             )
         except (errors.KafkaError, OSError) as error:
             raise unreachable(settings, error) from error
+        self._client._fetcher.PartitionRecords = FastRecords
 
     def partitions(self, topic: str) -> Sequence[int]:
         """The partition numbers of a topic."""
@@ -216,6 +85,44 @@ class KafkaConsumer:
 
     def assign(self, positions: Positions) -> None:
         """Read from these positions on."""
+        start = self._start(positions)
+        self._client.assign(list(start))
+        self._seek(start)
+
+    def subscribe(self, topics: Sequence[str], listener: GroupListener) -> None:
+        """Share the partitions with the group, or take all of them without one."""
+        if self._client.config["group_id"] is None:
+            self.assign(listener.assigned({topic: self.partitions(topic) for topic in topics}))
+            return
+        self._rebalance = Rebalance(self._client, listener, lambda positions: self._seek(self._start(positions)))
+        self._client.subscribe(list(topics), listener=self._rebalance)
+
+    def poll(self, timeout_ms: int, max_records: int) -> list[Record]:
+        """Records that follow."""
+        try:
+            fetched = self._fetch(timeout_ms, max_records)
+        except errors.KafkaError as error:
+            if self._rebalance is not None:
+                self._rebalance.reraise()
+            raise translated(error, "reading") from error
+        return list(chain.from_iterable(fetched.values()))
+
+    def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+        if max_records > 0:
+            fetched: dict[TopicPartition, list[Record]] = self._client.poll(timeout_ms, max_records)
+            return fetched
+        held = self._client.assignment()
+        self._client.pause(*held)
+        try:
+            newly_assigned = self._client.poll(timeout_ms, 1)
+        finally:
+            self._client.resume(*(held & self._client.assignment()))
+        for partition, records in newly_assigned.items():
+            self._client.seek(partition, records[0].offset)
+        return {}
+
+    def _start(self, positions: Positions) -> dict[TopicPartition, int]:
+        """Where to start, checked against what the broker has."""
         first, end = self.beginning_offsets(positions), self.end_offsets(positions)
         start: dict[TopicPartition, int] = {}
         for topic, by_partition in positions.items():
@@ -237,21 +144,11 @@ class KafkaConsumer:
                         first[topic][partition] - 1,
                     )
                 start[TopicPartition(topic, partition)] = max(offset, first[topic][partition])
-        self._client.assign(list(start))
-        for partition_of_topic, offset in start.items():
-            self._client.seek(partition_of_topic, offset)
+        return start
 
-    def poll(self, timeout_ms: int, max_records: int) -> list[Record]:
-        """Records that follow."""
-        try:
-            fetched = self._client.poll(timeout_ms=timeout_ms, max_records=max_records)
-        except errors.KafkaError as error:
-            raise translated(error, "reading") from error
-        return [
-            Record(r.topic, r.partition, r.offset, r.key, r.value, r.timestamp, tuple(r.headers))
-            for records in fetched.values()
-            for r in records
-        ]
+    def _seek(self, start: dict[TopicPartition, int]) -> None:
+        for partition, offset in start.items():
+            self._client.seek(partition, offset)
 
     def beginning_offsets(self, topics: Iterable[str]) -> dict[str, dict[int, int]]:
         """Offset of the oldest record of each partition."""
@@ -262,7 +159,9 @@ class KafkaConsumer:
         return self._offsets(self._client.end_offsets, topics)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Leave the group and disconnect."""
+        if self._rebalance is not None:
+            self._rebalance.end()
         self._client.close(autocommit=False, timeout_ms=1_000)
 
     def _offsets(self, ask: Any, topics: Iterable[str]) -> dict[str, dict[int, int]]:

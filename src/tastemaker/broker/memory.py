@@ -7,7 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 
-from tastemaker.broker.protocol import BrokerError, Delivered, Headers, Positions, Record, RecordTooLarge, UnknownTopic
+from tastemaker.broker.memory_group import MemoryGroup
+from tastemaker.broker.protocol import (
+    BrokerError,
+    Delivered,
+    GroupListener,
+    Headers,
+    Positions,
+    Record,
+    RecordTooLarge,
+    UnknownTopic,
+)
 
 __all__ = ["MemoryBroker", "MemoryConsumer", "MemoryProducer"]
 
@@ -25,6 +35,7 @@ class MemoryBroker:
         self.changed = threading.Condition()
         self._logs: dict[str, list[list[Record]]] = {}
         self._unkeyed: dict[str, int] = defaultdict(int)
+        self._groups: dict[str, MemoryGroup] = defaultdict(MemoryGroup)
         for topic, partitions in (topics or {}).items():
             self.create_topic(topic, partitions)
 
@@ -60,9 +71,13 @@ class MemoryBroker:
         """A producer to this broker."""
         return MemoryProducer(self)
 
-    def consumer(self) -> "MemoryConsumer":
-        """A consumer of this broker."""
-        return MemoryConsumer(self)
+    def consumer(self, group: str = "") -> "MemoryConsumer":
+        """A consumer of this broker, member of a group when that has a name."""
+        return MemoryConsumer(self, group)
+
+    def group(self, name: str) -> MemoryGroup:
+        """A consumer group; one without a name has a single member."""
+        return self._groups[name] if name else MemoryGroup()
 
 
 class MemoryProducer:
@@ -91,8 +106,11 @@ class MemoryProducer:
 class MemoryConsumer:
     """See :class:`tastemaker.broker.protocol.Consumer`."""
 
-    def __init__(self, broker: MemoryBroker) -> None:
+    def __init__(self, broker: MemoryBroker, group: str = "") -> None:
         self._broker = broker
+        self._group = broker.group(group)
+        self._listener: GroupListener | None = None
+        self._generation = -1  # of the group, in which the partitions were assigned
         self._positions: dict[tuple[str, int], int] = {}
 
     def partitions(self, topic: str) -> Sequence[int]:
@@ -110,9 +128,16 @@ class MemoryConsumer:
                     raise BrokerError(f"position {offset} lies beyond the end of {topic}[{partition}]")
         self._positions = {(topic, p): at for topic, by in positions.items() for p, at in by.items()}
 
+    def subscribe(self, topics: Sequence[str], listener: GroupListener) -> None:
+        """Share the partitions with the group."""
+        self._listener = listener
+        self._group.join(self, [(topic, partition) for topic in topics for partition in self.partitions(topic)])
+
     def poll(self, timeout_ms: int, max_records: int) -> list[Record]:
         """Records that follow."""
         deadline = time.monotonic() + timeout_ms / 1000
+        if self._listener is not None:
+            self._rebalance(self._listener, deadline)
         with self._broker.changed:
             while not (taken := self._take(max_records)):
                 left = deadline - time.monotonic()
@@ -130,7 +155,32 @@ class MemoryConsumer:
         return {topic: {p: len(log) for p, log in enumerate(self._broker.logs(topic))} for topic in topics}
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Leave the group."""
+        if self._listener is not None:
+            self._give_up(self._listener, lost=not self._group.has(self))
+            self._group.leave(self)
+            self._listener = None
+
+    def _rebalance(self, listener: GroupListener, deadline: float) -> None:
+        if self._generation == self._group.generation and self._group.has(self):
+            return
+        lost = not self._group.has(self)
+        self._give_up(listener, lost)
+        if lost:
+            self._group.rejoin(self)
+        generation = self._group.assignment(self, deadline)
+        if generation is None:  # others have not given up theirs yet
+            return
+        self._generation, partitions = generation
+        by_topic: dict[str, list[int]] = defaultdict(list)
+        for topic, partition in partitions:
+            by_topic[topic].append(partition)
+        self.assign(listener.assigned(by_topic))
+
+    def _give_up(self, listener: GroupListener, lost: bool) -> None:
+        if self._generation >= 0:
+            self._positions, self._generation = {}, -1
+            listener.revoked(lost)
 
     def _take(self, max_records: int) -> list[Record]:
         taken: list[Record] = []

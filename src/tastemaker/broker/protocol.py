@@ -14,6 +14,7 @@ __all__ = [
     "BufferFull",
     "Consumer",
     "Delivered",
+    "GroupListener",
     "Headers",
     "Positions",
     "Producer",
@@ -112,8 +113,33 @@ class Producer(Protocol):
         ...
 
 
+class GroupListener(Protocol):
+    """Whom a consumer tells which partitions it has; see :meth:`Consumer.subscribe`.
+
+    Called while :meth:`Consumer.poll` or :meth:`Consumer.close` runs, perhaps by another thread than the one that
+    waits for these, and one call at a time. Both may take as long as their work takes.
+    """
+
+    def assigned(self, partitions: Mapping[str, Sequence[int]]) -> Positions:
+        """All partitions that the consumer has from now on, by topic; perhaps none.
+
+        Returns:
+            For each of them the position to read from.
+        """
+        ...
+
+    def revoked(self, lost: bool) -> None:
+        """The consumer has no partition any more, until :meth:`assigned` is called again.
+
+        Args:
+            lost: others may be at work on the partitions already, because the group took this member for dead.
+                Otherwise they wait until this returns.
+        """
+        ...
+
+
 class Consumer(Protocol):
-    """Reads assigned partitions from positions that the caller keeps; used by one thread."""
+    """Reads partitions from positions that the caller keeps; used by one thread."""
 
     def partitions(self, topic: str) -> Sequence[int]:
         """The partition numbers of a topic, ascending.
@@ -134,6 +160,18 @@ class Consumer(Protocol):
             BrokerError: a position lies beyond the end of its partition, so the broker's data is not the data
                 that the position was taken from.
             BrokerUnavailable: the broker cannot be reached.
+        """
+        ...
+
+    def subscribe(self, topics: Sequence[str], listener: GroupListener) -> None:
+        """Share the partitions of some topics with the other members of the consumer's group.
+
+        The first :meth:`poll` joins the group. Whenever a member comes, goes or dies, all members give up their
+        partitions, and get new ones when all have. A consumer without a group has every partition.
+
+        Raises (from :meth:`poll`):
+            BrokerError: a position that ``assigned`` returned lies beyond the end of its partition.
+            Exception: whatever the listener raised.
         """
         ...
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tastemaker import __version__
-from tastemaker.cli import data, demo, features, models, recommend, stack
+from tastemaker.cli import data, dead_letters, demo, features, lake, models, recommend, stack
 from tastemaker.cli.console import fail
 from tastemaker.errors import TastemakerError
 
@@ -32,6 +32,8 @@ app.command("logs")(stack.logs)
 app.command("down")(stack.down)
 app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
+app.add_typer(lake.app, name="lake")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
 app.command("recommend")(recommend.recommend)

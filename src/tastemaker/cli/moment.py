@@ -83,7 +83,7 @@ def _ids(answer: dict[str, Any]) -> list[str]:
 
 def _unseen_best_seller(settings: Settings, user: str, listed: set[str]) -> Item:
     plan = FeaturePlan.load(settings.plan_path)
-    reader = FeatureReader(settings.online_path, plan)
+    reader = FeatureReader(settings.online_location, plan)
     try:
         now_us = settings.clock.now_us()
         bought, _ = reader.scan(names.VIEW_USER_ITEM_ACTIVITY, user, now_us)

@@ -14,6 +14,7 @@ from tastemaker.errors import ContractError
 __all__ = [
     "EVENT_TYPES",
     "FUTURE_TOLERANCE",
+    "RETRACTION",
     "SCHEMA_VERSION",
     "TYPES_WITHOUT_ITEM",
     "Context",
@@ -42,17 +43,22 @@ EventType = Literal[
     "like",
     "dislike",
     "preference",
+    "retraction",
 ]
 EVENT_TYPES: Final[tuple[str, ...]] = get_args(EventType)
+# Takes an earlier event back. No feature sees the retraction itself.
+RETRACTION: Final = "retraction"
+# Fields and types that senders may leave out do not change it: whoever spoke version 1 before still does.
 SCHEMA_VERSION: Final = 1
 # A sender's clock may run ahead of ours by this much before an event counts as being from the future.
 FUTURE_TOLERANCE: Final = timedelta(seconds=5)
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
+Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 
-TYPES_WITHOUT_ITEM: Final = frozenset({"search", "preference"})
+TYPES_WITHOUT_ITEM: Final = frozenset({"search", "preference", RETRACTION})
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)  # later ones do not survive a change of timezone
 
@@ -72,14 +78,22 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
     """One thing that a shopper did.
 
+    A correction is an event of its own with its own id, whose ``corrects`` names the event that it replaces; a
+    retraction replaces it by nothing. Both carry the user and session of what they correct, because these decide
+    on the partition and so on the order.
+
     Attributes:
         event_id: the sender's id; two events with one id are the same event.
         type: what happened.
         user_id: the known shopper, if any.
         session_id: the visit; at least one of user and session is there.
-        item_id: the item; required for all types but ``search`` and ``preference``.
+        item_id: the item; required for all types but ``search``, ``preference`` and ``retraction``.
         occurred_at: when it happened (UTC, microseconds).
         value: price × quantity of a purchase or return, stars of a rating, seconds of dwell of a view.
+        category: the item's category path when it happened, joined with ``/``, such as ``kitchen/mugs``; the
+            collector fills it in from the catalogue.
+        price: the item's unit price when it happened, in the shop's currency; likewise.
+        corrects: the ``event_id`` of an earlier event that this one replaces.
         request_id: the served list that this answers.
         position: the place in that list, from 0.
         context: surface, device, country, query, category.
@@ -93,7 +107,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     user_id: Id | None = None
     session_id: Id | None = None
     item_id: Id | None = None
-    value: Annotated[float, msgspec.Meta(ge=0, le=1e12)] | None = None
+    value: Amount | None = None
+    category: Text | None = None
+    price: Amount | None = None
+    corrects: Id | None = None
     request_id: Id | None = None
     position: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
     context: Context = Context()
@@ -191,6 +208,15 @@ def check_event(event: Event, now: datetime | None = None) -> None:
         raise ContractError("user_id", "at least one of user_id and session_id is required")
     if event.item_id is None and event.type not in TYPES_WITHOUT_ITEM:
         raise ContractError("item_id", f"is required for a {event.type}")
+    if event.corrects is None:
+        if event.type == RETRACTION:
+            raise ContractError(
+                "corrects", "is required for a retraction: the event_id of the event that it takes back"
+            )
+    elif event.corrects == event.event_id:
+        raise ContractError(
+            "corrects", "names the event itself; a correction has an event_id of its own and names the earlier event's"
+        )
     check_time("occurred_at", event.occurred_at)
     if now is not None and event.occurred_at > now + FUTURE_TOLERANCE:
         raise ContractError(
@@ -227,6 +253,7 @@ def event_json_schema() -> dict[str, Any]:
 
     Unknown fields are allowed, as on the wire; what types alone cannot say (a user or a session, the one version
     that is spoken) is added.
+    That an event must not correct itself is beyond JSON Schema; the collector says it.
     """
     schema = msgspec.json.schema(Event)
     for definition in schema["$defs"].values():
@@ -237,4 +264,10 @@ def event_json_schema() -> dict[str, Any]:
     event["properties"]["schema_version"]["const"] = SCHEMA_VERSION
     event["if"] = {"properties": {"type": {"enum": sorted(TYPES_WITHOUT_ITEM)}}}
     event["else"] = {"required": ["item_id"], "properties": {"item_id": known}}
+    event["allOf"] = [
+        {
+            "if": {"required": ["type"], "properties": {"type": {"const": RETRACTION}}},
+            "then": {"required": ["corrects"], "properties": {"corrects": known}},
+        }
+    ]
     return schema

@@ -1,5 +1,6 @@
 """The item contract: what the shop sells. A compacted topic; the newest wins; a tombstone removes it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,8 +9,9 @@ import msgspec
 from tastemaker.errors import ContractError
 from tastemaker.events.contract import check_time, contract_error
 
-__all__ = ["Item", "decode_item", "encode_item", "item_from_dict"]
+__all__ = ["Item", "category_path", "decode_item", "encode_item", "item_from_dict"]
 
+_PATH_LENGTH = 1024  # of Event.category
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Text = Annotated[str, msgspec.Meta(max_length=1024)]
 
@@ -61,6 +63,23 @@ def decode_item(raw: bytes) -> Item:
 def encode_item(item: Item) -> bytes:
     """The JSON of one item."""
     return _encoder.encode(item)
+
+
+def category_path(levels: Sequence[str] | None) -> str | None:
+    """A category path as one text, as events carry it; None for no category.
+
+    The deepest levels are left out where the text would be longer than an event's category may be.
+
+    >>> category_path(("kitchen", "mugs"))
+    'kitchen/mugs'
+    """
+    if not levels:
+        return None
+    path = "/".join(levels)
+    while len(path) > _PATH_LENGTH:
+        levels = levels[:-1]
+        path = "/".join(levels)
+    return path or None
 
 
 def item_from_dict(value: dict[str, Any]) -> Item:

@@ -1,29 +1,22 @@
 """Compile Feast's objects to the feature plan. What the engine cannot execute fails here, at ``feast apply``."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from tastemaker import names
-from tastemaker.errors import DataError
-from tastemaker.features.grammar import FUNCTIONS, GrammarError, parse_function, parse_where
-from tastemaker.features.plan import FeaturePlan, FeatureSpec, ServiceSpec, ViewKind, ViewPlan
+from tastemaker.features.declaration_error import DeclarationError
+from tastemaker.features.declared_columns import table_columns
+from tastemaker.features.declared_on_demand import compile_on_demand
+from tastemaker.features.declared_types import micros
+from tastemaker.features.declared_windows import event_features
+from tastemaker.features.layout import MAX_SLOTS, layout_of
+from tastemaker.features.plan import FeaturePlan, ServiceSpec, ViewPlan
 from tastemaker.lake.tables import SCHEMAS
 
-__all__ = ["compile_plan", "compile_store", "compile_view"]
+__all__ = ["DeclarationError", "compile_plan", "compile_store", "compile_view"]
 
-_DTYPES: Final = {
-    "INT64": "int64",
-    "FLOAT64": "float64",
-    "DOUBLE": "float64",
-    "BOOL": "bool",
-    "STRING": "string",
-    "STRING_LIST": "list[string]",
-    "INT64_LIST": "list[int64]",
-}
-_EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID)
-_MAX_TILES: Final = 1000
+_EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CATEGORY)
 
 
 def compile_store(store: Any) -> FeaturePlan:
@@ -33,35 +26,33 @@ def compile_store(store: Any) -> FeaturePlan:
         store: a ``feast.FeatureStore``.
 
     Raises:
-        DataError: naming view, aggregation and remedy.
+        DeclarationError: naming file and line, view, part and remedy.
     """
-    views = [*store.list_batch_feature_views(), *store.list_stream_feature_views()]
-    return compile_plan(views, store.list_feature_services(), store.list_entities())
+    try:
+        views = [*store.list_batch_feature_views(), *store.list_stream_feature_views()]
+        return compile_plan(
+            views, store.list_feature_services(), store.list_entities(), store.list_on_demand_feature_views()
+        )
+    except DeclarationError as error:
+        raise error.located(Path(store.config.repo_path or ".")) from error
 
 
-def compile_plan(views: Iterable[Any], services: Iterable[Any], entities: Iterable[Any]) -> FeaturePlan:
+def compile_plan(
+    views: Iterable[Any], services: Iterable[Any], entities: Iterable[Any], on_demand: Iterable[Any] = ()
+) -> FeaturePlan:
     """The plan of Feast's views, services and entities.
 
     Raises:
-        DataError: naming view, aggregation and remedy.
+        DeclarationError: naming view, part and remedy.
     """
-    join_keys = {entity.name: entity.join_key for entity in entities}
+    join_keys = {entity.name: _join_key(entity) for entity in entities}
     unique = {view.name: view for view in views}
+    compiled = {name: compile_view(unique[name], join_keys) for name in sorted(unique)}
+    derived = sorted(on_demand, key=lambda view: view.name)
     return FeaturePlan(
-        views=tuple(compile_view(unique[name], join_keys) for name in sorted(unique)),
-        services=tuple(
-            ServiceSpec(
-                name=service.name,
-                features=tuple(
-                    (projection.name, feature.name)
-                    for projection in service.feature_view_projections
-                    for feature in projection.features
-                ),
-                description=service.description,
-                owner=service.owner,
-            )
-            for service in sorted(services, key=lambda service: service.name)
-        ),
+        views=tuple(compiled.values()),
+        services=tuple(_service(service) for service in sorted(services, key=lambda service: service.name)),
+        on_demand=tuple(compile_on_demand(view, compiled) for view in derived),
     )
 
 
@@ -73,143 +64,110 @@ def compile_view(view: Any, join_keys: Mapping[str, str]) -> ViewPlan:
         join_keys: column by entity name.
 
     Raises:
-        DataError: naming view, aggregation and remedy.
+        DeclarationError: naming view, part and remedy.
     """
     table = _table(view)
+    if unknown := [entity for entity in view.entities if entity not in join_keys]:
+        raise DeclarationError(view.name, f"it has no entity ({unknown[0]}); give it entities=[user], or item")
     columns = tuple(join_keys[entity] for entity in view.entities)
     fields = [field for field in view.features if field.name not in columns]
-    aggregations = {
-        aggregation.resolved_name(aggregation.time_window): aggregation
-        for aggregation in getattr(view, "aggregations", ())
-    }
-    if aggregations:
-        kind, features = _over_events(view, columns, table, fields, aggregations)
+    streamed = hasattr(view, "stream_engine")
+    _check_execution(view, streamed)
+    if streamed:
+        if table != names.TABLE_EVENTS or not set(columns) <= set(_EVENT_KEYS):
+            raise DeclarationError(
+                view.name, "aggregations run over the events, by user, session, item and category only"
+            )
+        kind, features = event_features(view, fields)
     else:
-        kind, features = "batch", [_column(view, field, table) for field in fields]
-    missing = [column for column in columns if column not in SCHEMAS[table].names]
-    if missing:
-        raise DataError(f"view {view.name}: the lake table {table} has no column {missing[0]} to join by")
-    return ViewPlan(
+        kind, features = "batch", table_columns(view, fields, table)
+    if missing := [column for column in columns if column not in SCHEMAS[table].names]:
+        raise DeclarationError(view.name, f"the lake table {table} has no column {missing[0]} to join by")
+    plan = ViewPlan(
         name=view.name,
         kind=kind,
         entities=tuple(view.entities),
         join_keys=columns,
         features=tuple(features),
-        ttl_us=_us(view.ttl),
+        ttl_us=micros(view.ttl),
+        lateness_us=micros(view.stream_source.kafka_options.watermark_delay_threshold) if streamed else 0,
         table=table,
         timestamp_field=view.batch_source.timestamp_field,
         created_field=view.batch_source.created_timestamp_column or "",
         description=view.description,
         owner=view.owner,
     )
+    if kind == "aggregate" and (slots := len(layout_of(plan).slots)) > MAX_SLOTS:
+        raise DeclarationError(
+            view.name,
+            f"its features need {slots} partial aggregates, at most {MAX_SLOTS} fit a view; move some aggregations to"
+            " a second view",
+        )
+    return plan
+
+
+def _join_key(entity: Any) -> str:
+    if entity.name != "__dummy" and entity.value_type.name != "STRING":
+        raise DeclarationError(
+            entity.name,
+            f"its ids are {entity.value_type.name}; ids are texts: value_type=ValueType.STRING",
+            kind="entity",
+        )
+    key: str = entity.join_key
+    return key
 
 
 def _table(view: Any) -> str:
     path = getattr(view.batch_source, "path", "")
     table = PurePosixPath(path).name
     if table not in SCHEMAS:
-        raise DataError(
-            f"view {view.name}: its batch source {path!r} is no lake table; use one of feature_repo/sources.py"
+        raise DeclarationError(
+            view.name, f"its batch source {path!r} is no lake table; use one of feature_repo/sources.py"
         )
     return table
 
 
-def _over_events(
-    view: Any, columns: tuple[str, ...], table: str, fields: list[Any], aggregations: dict[str, Any]
-) -> tuple[ViewKind, list[FeatureSpec]]:
-    """The features of a view with aggregations."""
-    if table != names.TABLE_EVENTS or not set(columns) <= set(_EVENT_KEYS):
-        raise DataError(f"view {view.name}: aggregations run over the events, by user, session and item only")
-    for name in aggregations.keys() - {field.name for field in fields}:
-        raise DataError(
-            f"view {view.name}, aggregation {name}: the schema has no field of that name; add Field({name!r})"
+def _check_execution(view: Any, streamed: bool) -> None:
+    """Refuse what Feast's words can say and the engine does not do."""
+    name = view.name
+    if getattr(view, "udf", None) or getattr(view, "feature_transformation", None):
+        raise DeclarationError(
+            name, "its function would not run; derive features with an on_demand_feature_view instead"
         )
-    by_name = {field.name: field for field in fields}
-    for name in by_name.keys() - aggregations.keys():
-        raise DataError(f"view {view.name}, field {name}: no aggregation has that name; add one or remove it")
-    features = []
-    # In the order of the aggregations: Feast does not keep that of a stream view's fields.
-    for name, aggregation in aggregations.items():
-        try:
-            features.append(_aggregated(view, by_name[name], aggregation))
-        except GrammarError as error:
-            raise DataError(f"view {view.name}, aggregation {name}: {error}") from error
-    lists = [feature for feature in features if feature.function == "last_n"]
-    if not lists:
-        return "aggregate", features
-    if len(lists) < len(features) or len({(feature.n, feature.types) for feature in lists}) > 1:
-        raise DataError(
-            f"view {view.name}, aggregation {lists[0].name}: a view with last_n has only last_n aggregations,"
-            " of one length and with one where; move the others to a view of their own"
-        )
-    return "history", features
+    if getattr(view, "sink_source", None):
+        raise DeclarationError(name, "its sink_source would not be written; remove it")
+    if getattr(view, "source_views", None):
+        raise DeclarationError(name, "it reads other views; give it a source of feature_repo/sources.py")
+    if streamed:
+        if type(view.stream_source).__name__ != "KafkaSource":
+            raise DeclarationError(name, "its source is no KafkaSource; use `events` of feature_repo/sources.py")
+        if view.enable_tiling:
+            raise DeclarationError(
+                name, "tiles follow the slide_interval of each aggregation; remove enable_tiling and tiling_hop_size"
+            )
+        return
+    if getattr(view, "aggregations", None):
+        raise DeclarationError(name, "aggregations need a StreamFeatureView; a BatchFeatureView has columns of a table")
+    if not view.online:
+        raise DeclarationError(name, "its features could be trained on but not served; set online=True")
 
 
-def _aggregated(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
-    call = parse_function(aggregation.function)
-    allowed, dtype = FUNCTIONS[call.name]
-    if aggregation.column not in allowed:
-        raise GrammarError(f"{call.name} takes column {' or '.join(allowed)}, not {aggregation.column!r}")
-    if dtype == "list":
-        dtype = "list[int64]" if aggregation.column == names.OCCURRED_AT else "list[string]"
-    found = _DTYPES.get(field.dtype.to_value_type().name, "")
-    if found != dtype:
-        raise GrammarError(f"its field has type {field.dtype}, but its values are {dtype}; change the Field's dtype")
-    window, slide = _us(aggregation.time_window), _us(aggregation.slide_interval)
-    if call.name not in {"count", "sum"}:
-        if window:
-            raise GrammarError(f"{call.name} has no window; remove time_window")
-    elif window and not 0 < slide < window:
-        raise GrammarError("a window needs a slide_interval shorter than it, such as timedelta(hours=1)")
-    elif window and window // slide > _MAX_TILES:
-        raise GrammarError(
-            f"{window // slide} tiles per entity are too many (at most {_MAX_TILES}); slide in longer steps"
-        )
-    return FeatureSpec(
-        name=field.name,
-        dtype=dtype,
-        function=call.name,
-        column=aggregation.column,
-        types=parse_where(field.tags.get("where", view.tags.get("where", ""))),
-        window_us=window,
-        slide_us=slide if window else 0,
-        n=call.argument if call.name == "last_n" else 0,
-        half_life_us=call.argument if call.name == "decayed_count" else 0,
-        default=_default(view, field, dtype, 0 if call.name in {"count", "sum", "decayed_count"} else None),
-        description=field.description,
+def _service(service: Any) -> ServiceSpec:
+    for projection in service.feature_view_projections:
+        if projection.name_alias or projection.join_key_map:
+            raise DeclarationError(
+                service.name,
+                f"it renames view {projection.name} or its join keys, which serving does not follow; name the view"
+                " as it is",
+                kind="service",
+            )
+    return ServiceSpec(
+        name=service.name,
+        features=tuple(
+            (projection.name, feature.name)
+            for projection in service.feature_view_projections
+            for feature in projection.features
+        ),
+        description=service.description,
+        owner=service.owner,
     )
-
-
-def _column(view: Any, field: Any, table: str) -> FeatureSpec:
-    """A feature of a batch view: a column of its table."""
-    dtype = _DTYPES.get(field.dtype.to_value_type().name, "")
-    if dtype not in {"int64", "float64", "bool", "string"}:
-        raise DataError(
-            f"view {view.name}, field {field.name}: type {field.dtype} is not stored; use Int64, Float64,"
-            " Bool or String"
-        )
-    if field.name not in SCHEMAS[table].names:
-        raise DataError(f"view {view.name}, field {field.name}: the lake table {table} has no such column")
-    return FeatureSpec(
-        name=field.name,
-        dtype=dtype,
-        column=field.name,
-        default=_default(view, field, dtype, "" if dtype == "string" else None if dtype == "float64" else 0),
-        description=field.description,
-    )
-
-
-def _default(view: Any, field: Any, dtype: str, otherwise: float | str | None) -> float | str | None:
-    text = field.tags.get("default")
-    if text is None or dtype.startswith("list"):
-        return otherwise
-    if dtype == "string":
-        return str(text)
-    try:
-        return None if text.lower() == "nan" and dtype == "float64" else float(text)
-    except ValueError as error:
-        raise DataError(f"view {view.name}, field {field.name}: default {text!r} is no number") from error
-
-
-def _us(duration: timedelta | None) -> int:
-    return 0 if duration is None else duration // timedelta(microseconds=1)

@@ -1,10 +1,9 @@
 """Feast's offline store over the lake: windows as of each row by the SQL engine, batch views by an ASOF join."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 from feast.data_source import DataSource
@@ -17,20 +16,29 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import RepoConfig
 from feast.saved_dataset import SavedDatasetStorage
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
 from tastemaker.features.declarations import compile_view
-from tastemaker.features.expressions import key_sql
 from tastemaker.features.feast_paths import expanded
-from tastemaker.features.sql import as_of, default_sql
+from tastemaker.features.lake_queries import (
+    AS_OF,
+    FRAME,
+    ROW,
+    AskedView,
+    NewestQuery,
+    TrainingQuery,
+    newest_rows,
+    training_rows,
+)
+from tastemaker.features.narrow import narrowed
+from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.sql_batch import stored_columns
 from tastemaker.lake.tables import Lake
+from tastemaker.settings import Settings
 
 __all__ = ["AsofOfflineStore", "AsofOfflineStoreConfig", "LakeRetrievalJob"]
-
-_ROW, _AS_OF = "__row", "__as_of_us"
 
 
 class AsofOfflineStoreConfig(DuckDBOfflineStoreConfig):
@@ -44,7 +52,7 @@ class AsofOfflineStoreConfig(DuckDBOfflineStoreConfig):
 
     type: str = "tastemaker.features.feast_offline.AsofOfflineStore"
     lake: str
-    processing_delay_seconds: float = 0.0
+    processing_delay_seconds: float = Field(default_factory=lambda: Settings.from_env().processing_delay_seconds, ge=0)
 
     _expanded = field_validator("lake")(expanded)
 
@@ -103,8 +111,9 @@ class LakeRetrievalJob(RetrievalJob):
 class AsofOfflineStore(DuckDBOfflineStore):
     """Point-in-time correct features for training sets, and the newest rows for materialisation."""
 
-    @staticmethod
+    @classmethod
     def get_historical_features(  # noqa: PLR0917 - Feast's interface
+        cls,
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],
@@ -121,37 +130,36 @@ class AsofOfflineStore(DuckDBOfflineStore):
         moments = pd.to_datetime(entity_df[time], utc=True)
         delay_us = timedelta(seconds=config.offline_store.processing_delay_seconds) // timedelta(microseconds=1)
         entity_names = {entity.name: entity.join_key for entity in registry.list_entities(project)}
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        references = tuple(dict.fromkeys([*feature_refs, *_inputs(on_demand)]))
 
-        def query() -> pa.Table:
-            frame = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
-            frame = frame.append_column(_ROW, pa.array(range(len(frame)), pa.int64()))
+        def frame() -> pa.Table:
+            rows = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
+            rows = rows.append_column(ROW, pa.array(range(len(rows)), pa.int64()))
             as_of_us = moments.dt.as_unit("us").astype("int64").to_numpy() - delay_us
-            frame = frame.append_column(_AS_OF, pa.array(as_of_us))
-            with Lake(Path(config.offline_store.lake)).connect() as duck:
-                duck.register("frame", frame)
-                return _join(
-                    duck,
-                    feature_views,
-                    feature_refs,
-                    entity_names,
-                    full_feature_names=full_feature_names,
-                    known_at=filter_by_created_timestamp,
-                )
+            return rows.append_column(AS_OF, pa.array(as_of_us))
 
-        return LakeRetrievalJob(
-            query,
+        return cls._training_job(
+            config,
+            frame,
+            TrainingQuery(
+                views=tuple(_asked(view, compile_view(view, entity_names), references) for view in feature_views),
+                references=references,
+                full_feature_names=full_feature_names,
+                known_at=filter_by_created_timestamp,
+            ),
             RetrievalMetadata(
                 features=feature_refs,
                 keys=[column for column in entity_df.columns if column != time],
                 min_event_timestamp=moments.min().to_pydatetime() if len(moments) else None,
                 max_event_timestamp=moments.max().to_pydatetime() if len(moments) else None,
             ),
-            OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
-            full_feature_names,
+            on_demand,
         )
 
-    @staticmethod
+    @classmethod
     def pull_latest_from_table_or_query(  # noqa: PLR0917 - Feast's interface
+        cls,
         config: RepoConfig,
         data_source: DataSource,
         join_key_columns: list[str],
@@ -166,60 +174,77 @@ class AsofOfflineStore(DuckDBOfflineStore):
         Raises:
             DataError: the source has no such columns, because the view is computed by the stream worker.
         """
-        lake = Lake(Path(config.offline_store.lake))
         table = Path(data_source.path).name
-        columns = [*join_key_columns, *feature_name_columns, timestamp_field]
-        columns += [created_timestamp_column] if created_timestamp_column else []
-
-        def query() -> pa.Table:
-            with lake.connect() as duck:
-                known = {row[0] for row in duck.execute(f"DESCRIBE {table}").fetchall()}
-                if missing := [column for column in columns if column not in known]:
-                    raise DataError(
-                        f"{table} has no column {missing[0]}: a view with aggregations is kept up to date by the"
-                        " stream worker; materialise batch views only (tastemaker features materialize)"
-                    )
-                order = [timestamp_field, created_timestamp_column, names.OFFSET if names.OFFSET in known else None]
-                return duck.sql(
-                    f"SELECT {', '.join(columns)} FROM {table} WHERE epoch_us({timestamp_field})"
-                    f" BETWEEN {to_us(start_date)} AND {to_us(end_date)} QUALIFY row_number() OVER"
-                    f" (PARTITION BY {', '.join(join_key_columns)}"
-                    f" ORDER BY {', '.join(f'{column} DESC' for column in order if column)}) = 1"
-                ).to_arrow_table()
-
-        return LakeRetrievalJob(query)
-
-
-def _join(
-    duck: duckdb.DuckDBPyConnection,
-    feature_views: list[FeatureView],
-    feature_refs: list[str],
-    entity_names: dict[str, str],
-    *,
-    full_feature_names: bool,
-    known_at: bool,
-) -> pa.Table:
-    """The frame with the asked features of every view."""
-    joins: list[str] = []
-    columns: dict[str, str] = {}
-    for number, feature_view in enumerate(feature_views):
-        plan = compile_view(feature_view, entity_names)
-        mapping = feature_view.projection.join_key_map or {}
-        key = key_sql(f'CAST("{mapping.get(column, column)}" AS VARCHAR)' for column in plan.join_keys)
-        duck.execute(f"CREATE TEMP TABLE keys_{number} AS SELECT {_ROW}, {key} AS key, {_AS_OF} AS as_of_us FROM frame")
-        as_of(duck, plan, f"keys_{number}", f"answers_{number}", known_at)
-        alias = feature_view.projection.name_to_use()
-        for feature in plan.features:
-            column = f"{alias}__{feature.name}" if full_feature_names else feature.name
-            value = f"coalesce(a{number}.{feature.name}, {default_sql(feature)})"
-            columns[f"{alias}:{feature.name}"] = f'{value} AS "{column}"'
-        joins.append(
-            f"JOIN keys_{number} AS k{number} ON f.{_ROW} = k{number}.{_ROW}"
-            f" LEFT JOIN answers_{number} AS a{number} ON a{number}.key = k{number}.key"
-            f" AND a{number}.as_of_us = k{number}.as_of_us"
+        return cls._newest_job(
+            config,
+            NewestQuery(
+                table=table,
+                join_keys=tuple(join_key_columns),
+                columns=tuple(feature_name_columns),
+                timestamp_field=timestamp_field,
+                created_field=created_timestamp_column or "",
+                start_us=to_us(start_date),
+                end_us=to_us(end_date),
+                expressions=_expressions(config, table, feature_name_columns),
+            ),
         )
-    selects = [columns[reference] for reference in feature_refs if reference in columns]
-    return duck.sql(
-        f"SELECT {', '.join([f'f.* EXCLUDE ({_ROW}, {_AS_OF})', *selects])} FROM frame AS f {' '.join(joins)}"
-        f" ORDER BY f.{_ROW}"
-    ).to_arrow_table()
+
+    @classmethod
+    def _training_job(
+        cls,
+        config: RepoConfig,
+        frame: Callable[[], pa.Table],
+        query: TrainingQuery,
+        metadata: RetrievalMetadata,
+        on_demand: list[OnDemandFeatureView],
+    ) -> RetrievalJob:
+        """How a training set is computed; another engine overrides it."""
+
+        def rows() -> pa.Table:
+            with Lake(Path(config.offline_store.lake)).connect() as duck:
+                duck.register(FRAME, frame())
+                return training_rows(duck, query).drop_columns(ROW)
+
+        return LakeRetrievalJob(rows, metadata, on_demand, query.full_feature_names)
+
+    @classmethod
+    def _newest_job(cls, config: RepoConfig, query: NewestQuery) -> RetrievalJob:
+        """How the newest rows are computed; another engine overrides it."""
+
+        def rows() -> pa.Table:
+            with Lake(Path(config.offline_store.lake)).connect() as duck:
+                return newest_rows(duck, query)
+
+        return LakeRetrievalJob(rows)
+
+
+def _expressions(config: RepoConfig, table: str, features: list[str]) -> tuple[str, ...]:
+    """What the online store keeps of each feature of a batch view; the features themselves where no view has them."""
+    plan = FeaturePlan.load(Path(config.online_store.plan))
+    kept = {
+        feature.name: expression
+        for view in plan.views
+        if view.kind == "batch" and view.table == table
+        for feature, expression in zip(view.features, stored_columns(view), strict=True)
+    }
+    return tuple(kept.get(name, name) for name in features) if kept.keys() & set(features) else ()
+
+
+def _inputs(on_demand: list[OnDemandFeatureView]) -> list[str]:
+    """References to the stored features that on-demand views take."""
+    return [
+        f"{projection.name_to_use()}:{feature.name}"
+        for view in on_demand
+        for projection in view.source_feature_view_projections.values()
+        for feature in projection.features
+    ]
+
+
+def _asked(view: FeatureView, plan: ViewPlan, references: Collection[str]) -> AskedView:
+    mapping = view.projection.join_key_map or {}
+    alias = view.projection.name_to_use()
+    return AskedView(
+        plan=narrowed(plan, [name for name in plan.feature_names if f"{alias}:{name}" in references]),
+        key_columns=tuple(mapping.get(column, column) for column in plan.join_keys),
+        alias=alias,
+    )

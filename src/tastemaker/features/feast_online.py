@@ -1,4 +1,4 @@
-"""Feast's online store over the packed SQLite file that the stream worker keeps and the recommender reads."""
+"""Feast's online store over the packed rows that the stream worker keeps and the recommender reads."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -11,45 +11,41 @@ from feast.entity import Entity
 from feast.feature_view import FeatureView
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
+from feast.protos.feast.types.Value_pb2 import DoubleList, Int64List, StringList, Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.type_map import feast_value_type_to_python_type
 from pydantic import Field, field_validator
 
 from tastemaker.clock import Clock, from_us, to_us
 from tastemaker.errors import DataError
-from tastemaker.features import database
 from tastemaker.features.declarations import compile_store
+from tastemaker.features.declared_columns import AGE
 from tastemaker.features.feast_paths import expanded
 from tastemaker.features.keys import join_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.features.reader import FeatureReader
+from tastemaker.features.stores.opening import open_online_store
 from tastemaker.settings import Settings
 
 __all__ = ["PackedOnlineStore", "PackedOnlineStoreConfig"]
-
-_UPSERT = (
-    "INSERT INTO online(view, key, event_us, rev, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT (view, key) DO UPDATE SET"
-    " event_us = excluded.event_us, rev = excluded.rev, state = excluded.state"
-    " WHERE excluded.event_us >= online.event_us"
-)
 
 
 class PackedOnlineStoreConfig(FeastConfigBaseModel):
     """Options of the store.
 
     Attributes:
-        path: the SQLite file.
         plan: the feature plan; `feast apply` writes it.
+        location: of the store, as :func:`tastemaker.features.stores.opening.open_online_store` takes it; by default
+            what ``TASTEMAKER_ONLINE_STORE`` says, else an SQLite file in the home.
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
     """
 
     type: str = "tastemaker.features.feast_online.PackedOnlineStore"
-    path: str
     plan: str
+    location: str = Field(default_factory=lambda: str(Settings.from_env().online_location))
     clock_offset_us: int = Field(default_factory=lambda: Settings.from_env().clock_offset_us)
 
-    _expanded = field_validator("path", "plan")(expanded)
+    _expanded = field_validator("location", "plan")(expanded)
 
 
 class PackedOnlineStore(OnlineStore):
@@ -72,19 +68,17 @@ class PackedOnlineStore(OnlineStore):
         view = _plan(config).view(table.name)
         if view.kind != "batch":
             raise DataError(f"view {view.name} is kept up to date by the stream worker; only batch views are written")
-        connection = database.connect_writer(_location(config))
+        store = open_online_store(_location(config))
         try:
-            with database.transaction(connection):
-                rev = database.next_rev(connection)
-                connection.executemany(
-                    _UPSERT,
-                    [
-                        (view.signature, _key(view, key), to_us(_utc(at)), rev, _pack(view, values))
-                        for key, values, at, _created in data
-                    ],
+            with store.transaction() as transaction:
+                transaction.put_newer(
+                    view.signature,
+                    [join_key(_ids(view, key)) for key, _, _, _ in data],
+                    [to_us(_utc(at)) for _, _, at, _ in data],
+                    [_pack(view, values) for _, values, _, _ in data],
                 )
         finally:
-            connection.close()
+            store.close()
         if progress:
             progress(len(data))
 
@@ -98,17 +92,13 @@ class PackedOnlineStore(OnlineStore):
         """The features as of now, declared defaults included; the time is that of the entity's newest event."""
         reader = self._open_reader(config)
         view = reader.plan.view(table.name)
-        wanted = set(requested_features or view.feature_names)
+        wanted = [name for name in view.feature_names if requested_features is None or name in requested_features]
         keys = [_ids(view, key) for key in entity_keys]
-        rows = reader.rows(view.name, keys, Clock(config.online_store.clock_offset_us).now_us())
-        times = reader.newest_us(view.name, keys)
-        convert = {feature.name: _TO_PROTO[feature.dtype] for feature in view.features}
+        now_us = Clock(config.online_store.clock_offset_us).now_us()
+        convert = {name: _TO_PROTO[view.feature(name).dtype] for name in wanted}
         return [
-            (
-                None if at is None else from_us(at),
-                {name: convert[name](value) for name, value in row.items() if name in wanted},
-            )
-            for row, at in zip(rows, times, strict=True)
+            (None if at is None else from_us(at), {name: convert[name](value) for name, value in row.items()})
+            for row, at in reader.rows_and_times(view.name, keys, now_us, wanted)
         ]
 
     def update(  # noqa: PLR0917 - Feast's interface
@@ -133,15 +123,16 @@ class PackedOnlineStore(OnlineStore):
         location = _location(config)
         if not tables or (isinstance(location, Path) and not location.exists()):
             return
-        connection = database.connect_writer(location)
+        gone = {table.name for table in tables}
+        store = open_online_store(location)
         try:
-            with database.transaction(connection):
-                connection.executemany(
-                    "DELETE FROM online WHERE view >= ? AND view < ?",
-                    [(f"{table.name}@", f"{table.name}A") for table in tables],  # "A" follows "@"
-                )
+            with store.transaction() as transaction:
+                known = [transaction.get_meta(f"{age}_views") or "" for age in ("current", "former")]
+                for signature in " ".join(known).split():
+                    if signature.partition("@")[0] in gone:
+                        transaction.drop_view(signature)
         finally:
-            connection.close()
+            store.close()
 
     def _open_reader(self, config: RepoConfig) -> FeatureReader:
         plan = _plan(config)
@@ -151,8 +142,8 @@ class PackedOnlineStore(OnlineStore):
 
 
 def _location(config: RepoConfig) -> Path | str:
-    path: str = config.online_store.path
-    return path if path.startswith(database.MEMORY_PREFIX) else Path(path)
+    location: str = config.online_store.location
+    return location if ":" in location else Path(location)
 
 
 def _plan(config: RepoConfig) -> FeaturePlan:
@@ -164,19 +155,18 @@ def _ids(view: ViewPlan, key: EntityKey) -> tuple[str, ...]:
     return tuple(values[column] for column in view.join_keys)
 
 
-def _key(view: ViewPlan, key: EntityKey) -> str:
-    return join_key(_ids(view, key))
-
-
 def _utc(moment: datetime) -> datetime:
     """Feast hands over UTC without saying so."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _pack(view: ViewPlan, values: dict[str, Value]) -> bytes:
-    return msgspec.msgpack.encode(
-        [feast_value_type_to_python_type(values[name]) if name in values else None for name in view.feature_names]
-    )
+    columns = []
+    for feature in view.features:
+        value = feast_value_type_to_python_type(values[feature.name]) if feature.name in values else None
+        # Of an age, the time is stored: a whole number of microseconds, which passes through Feast as a double.
+        columns.append(int(value) if value is not None and feature.function == AGE else value)
+    return msgspec.msgpack.encode(columns)
 
 
 _TO_PROTO: dict[str, Callable[[Any], Value]] = {
@@ -186,4 +176,5 @@ _TO_PROTO: dict[str, Callable[[Any], Value]] = {
     "string": lambda value: Value(string_val=value),
     "list[string]": lambda value: Value(string_list_val=StringList(val=value)),
     "list[int64]": lambda value: Value(int64_list_val=Int64List(val=value)),
+    "list[float64]": lambda value: Value(double_list_val=DoubleList(val=value)),
 }

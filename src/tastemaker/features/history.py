@@ -1,58 +1,135 @@
-"""The stream executor's state of one entity in a history view: its newest events."""
+"""How a history view's state is packed: the newest events of an entity.
 
+Little-endian 64-bit words: the number of events, then four words per event, newest first (time in microseconds, value
+and price as doubles with NaN for none, and the lengths in bytes of its four texts, 16 bits each), then the texts
+(event id, item id, type, category) in the same order as UTF-8, padded with zeros to a whole word. The length of a
+category is stored plus one, so that 0 says there is none. Events are ordered by ``(occurred_at, event_id)``, ids by
+code point, which is the order of their UTF-8 bytes.
+
+The state is the head (everything that a read of the present might have to leave out) and the ``n`` events before it,
+so it is a function of the set of events, as an aggregate view's is.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import Final, NamedTuple
-
-import msgspec
 
 from tastemaker.errors import DataError
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import HEAD_US
 
-__all__ = ["HISTORY_COLUMNS", "HistoryEvent", "add_events", "newest_first", "pack_history", "unpack_history"]
+__all__ = [
+    "HISTORY_COLUMNS",
+    "HISTORY_WORDS",
+    "HistoryEvent",
+    "add_events",
+    "newest_first",
+    "pack_history",
+    "unpack_history",
+]
 
 # What a last_n may list.
-HISTORY_COLUMNS: Final = ("item_id", "type", "occurred_at")
+HISTORY_COLUMNS: Final = ("item_id", "type", "category", "occurred_at", "value", "price")
+# Words per event, after the first word of the state.
+HISTORY_WORDS: Final = 4
+_FIXED: Final = struct.Struct("<qddHHHH")
+_NAN: Final = float("nan")
 
 
 class HistoryEvent(NamedTuple):
-    """One event of a history; tuples sort by time, then by event id."""
+    """One event of a history."""
 
     occurred_us: int
     event_id: str
     item_id: str
     type: str
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[HistoryEvent])
+    category: str | None = None
+    value: float | None = None
+    price: float | None = None
 
 
 def newest_first(view: ViewPlan) -> int:
-    """How many events a history view lists."""
+    """How many events a history view keeps behind its head.
+
+    Raises:
+        DataError: the view is no history.
+    """
     if view.kind != "history":
         raise DataError(f"view {view.name} is no history; declare it with last_n")
-    return view.features[0].n
+    return max(feature.n for feature in view.features)
 
 
-def add_events(kept: list[HistoryEvent], new: list[HistoryEvent], n: int) -> list[HistoryEvent]:
-    """The history after some more events, in any order.
-
-    Keeps the head (everything that a read of the present might have to leave out) and ``n`` events before it.
-    """
-    merged = sorted((*kept, *new), reverse=True)
+def add_events(kept: Sequence[HistoryEvent], new: Iterable[HistoryEvent], n: int) -> list[HistoryEvent]:
+    """The history after some more events, in any order; an event that is there already changes nothing."""
+    by_id = {event.event_id: event for event in (*new, *kept)}
+    merged = sorted(by_id.values(), key=lambda event: (event.occurred_us, event.event_id), reverse=True)
+    if not merged:
+        return []
     settled = merged[0].occurred_us - HEAD_US
     in_head = sum(1 for event in merged if event.occurred_us >= settled)
     return merged[: in_head + n]
 
 
-def pack_history(events: list[HistoryEvent]) -> bytes:
-    """The state as bytes, newest first."""
-    return _encoder.encode(events)
+def pack_history(events: Sequence[HistoryEvent]) -> bytes:
+    """The state as bytes.
+
+    Args:
+        events: newest first, as :func:`add_events` gives them.
+    """
+    fixed: list[bytes] = []
+    texts: list[bytes] = []
+    for at_us, event_id, item_id, event_type, category, value, price in events:
+        own = (event_id.encode(), item_id.encode(), event_type.encode(), (category or "").encode())
+        fixed.append(
+            _FIXED.pack(
+                at_us,
+                _NAN if value is None else value,
+                _NAN if price is None else price,
+                *map(len, own[:3]),
+                0 if category is None else len(own[3]) + 1,
+            )
+        )
+        texts += own
+    heap = b"".join(texts)
+    return len(events).to_bytes(8, "little") + b"".join(fixed) + heap + bytes(-len(heap) % 8)
 
 
 def unpack_history(packed: bytes | None, now_us: int | None = None, n: int | None = None) -> list[HistoryEvent]:
     """The events of a packed state before ``now_us``, newest first, at most ``n``."""
-    events = _decoder.decode(packed) if packed else []
-    if now_us is not None:
-        events = [event for event in events if event.occurred_us < now_us]
-    return events if n is None else events[:n]
+    if not packed or n == 0:
+        return []
+    begin = 8 + int.from_bytes(packed[:8], "little") * _FIXED.size
+    raw = packed[begin:]
+    # Where characters are bytes, one decoding does for all; otherwise each byte becomes a character first.
+    heap = raw.decode("latin-1")
+    ascii_only = raw.isascii()
+    events: list[HistoryEvent] = []
+    at = 0
+    for at_us, value, price, event_size, item_size, type_size, category_size in _FIXED.iter_unpack(packed[8:begin]):
+        item = at + event_size
+        kind = item + item_size
+        category = kind + type_size
+        end = category + category_size - 1 if category_size else category
+        if now_us is None or at_us < now_us:
+            event = HistoryEvent(
+                at_us,
+                heap[at:item],
+                heap[item:kind],
+                heap[kind:category],
+                heap[category:end] if category_size else None,
+                None if isnan(value) else value,
+                None if isnan(price) else price,
+            )
+            events.append(event if ascii_only else _decoded(event))
+            if len(events) == n:
+                break
+        at = end
+    return events
+
+
+def _decoded(event: HistoryEvent) -> HistoryEvent:
+    """An event whose texts have a character for each byte of their UTF-8."""
+    return HistoryEvent(
+        *(part.encode("latin-1").decode() if isinstance(part, str) else part for part in event)  # type: ignore[arg-type]
+    )

@@ -10,7 +10,7 @@ import msgspec
 
 from tastemaker.errors import DataError
 
-__all__ = ["FeaturePlan", "FeatureSpec", "ServiceSpec", "ViewKind", "ViewPlan"]
+__all__ = ["FeaturePlan", "FeatureSpec", "OnDemandPlan", "ServiceSpec", "ViewKind", "ViewPlan"]
 
 ViewKind = Literal["aggregate", "history", "batch"]
 
@@ -20,14 +20,17 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: its name within the view.
-        dtype: ``int64``, ``float64``, ``bool``, ``string``, ``list[string]`` or ``list[int64]``.
-        function: ``count``, ``sum``, ``time_since_last``, ``decayed_count``, ``last_n``; ``""`` in a batch view.
-        column: the event's or table's column that it is computed from.
+        dtype: ``int64``, ``float64``, ``bool``, ``string``, ``list[string]``, ``list[int64]`` or ``list[float64]``.
+        function: one of :data:`tastemaker.features.grammar.FUNCTIONS`; ``""`` for a plain column of a batch view,
+            ``"age"`` for the days since a time column of one.
+        column: the event's or table's column that it is computed from; of a ``ratio``, nothing.
         types: event types that it sees, sorted.
         window_us: length of the window; 0 for the lifetime.
         slide_us: step of the window's trailing edge.
-        n: length of a ``last_n``.
-        half_life_us: of a ``decayed_count``.
+        n: length of a ``last_n`` or ``top_k``, cells of an ``approx_distinct``.
+        by: what a ``top_k`` weighs by: ``"value"``, or ``""`` for the number of events.
+        half_life_us: of a ``decayed_count`` or ``decayed_sum``.
+        operands: names of the two features of the same view that a ``ratio`` divides.
         default: the value where nothing is known; NaN of a float without a declared default; None of a list.
         description: for people.
     """
@@ -40,7 +43,9 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
     window_us: int = 0
     slide_us: int = 0
     n: int = 0
+    by: str = ""
     half_life_us: int = 0
+    operands: tuple[str, ...] = ()
     default: float | str | None = None
     description: str = ""
 
@@ -77,6 +82,8 @@ class ViewPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         join_keys: their columns, in the same order; the parts of a key.
         features: in the order of the declaration, which is the order of a matrix's columns.
         ttl_us: how long a value lives after its newest event; 0 for ever.
+        lateness_us: the allowed lateness: an event that arrived later than this after it occurred is in the lake, but
+            in no feature of the view, in batch as in stream; 0 allows any.
         table: the lake table behind it.
         timestamp_field: the table's time column.
         created_field: the time at which a row became known, if the table has one.
@@ -92,6 +99,7 @@ class ViewPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     table: str
     timestamp_field: str
     ttl_us: int = 0
+    lateness_us: int = 0
     created_field: str = ""
     description: str = ""
     owner: str = ""
@@ -125,8 +133,33 @@ class ViewPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         raise DataError(f"view {self.name} has no feature {name!r}; it has {', '.join(self.feature_names)}")
 
 
+class OnDemandPlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Features that are derived while they are read, from stored ones and from the request.
+
+    Attributes:
+        name: its name.
+        features: what it gives; only ``name``, ``dtype``, ``default`` and ``description`` mean something.
+        inputs: stored features that it takes, as ``(view, feature)``.
+        request: fields of the request that it takes, as ``(name, dtype)``.
+        udf: the function, pickled as Feast pickles it, in base64; from a pandas frame of inputs to one of features.
+        description: for people.
+        owner: who answers for it.
+    """
+
+    name: str
+    features: tuple[FeatureSpec, ...]
+    inputs: tuple[tuple[str, str], ...]
+    request: tuple[tuple[str, str], ...]
+    udf: str
+    description: str = ""
+    owner: str = ""
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A feature service: the features that one model reads, as ``(view, feature)`` in order."""
+    """A feature service: the features that one model reads, as ``(view, feature)`` in order.
+
+    A view is one of :attr:`FeaturePlan.views` or of :attr:`FeaturePlan.on_demand`.
+    """
 
     name: str
     features: tuple[tuple[str, str], ...]
@@ -140,17 +173,20 @@ class FeaturePlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     Attributes:
         views: sorted by name.
         services: sorted by name.
+        on_demand: views that are derived while they are read, sorted by name.
     """
 
     views: tuple[ViewPlan, ...]
     services: tuple[ServiceSpec, ...] = ()
+    on_demand: tuple[OnDemandPlan, ...] = ()
 
     @cached_property
     def hash(self) -> str:
         """Hash of everything that decides a feature's value."""
         signatures = "\n".join(sorted(view.signature for view in self.views))
         services = msgspec.json.encode([(service.name, service.features) for service in self.services])
-        return hashlib.sha256(signatures.encode() + services).hexdigest()[:16]
+        derived = msgspec.json.encode([(view.name, view.inputs, view.request, view.udf) for view in self.on_demand])
+        return hashlib.sha256(signatures.encode() + services + derived).hexdigest()[:16]
 
     @cached_property
     def state_hash(self) -> str:
@@ -183,6 +219,12 @@ class FeaturePlan(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 return service
         known = ", ".join(service.name for service in self.services)
         raise DataError(f"the feature plan has no service {name!r}; it has {known}")
+
+    def views_of(self, *services: str) -> tuple[str, ...]:
+        """Names of the stored views that some services read, also for what is derived; sorted."""
+        derived = {view.name: [origin for origin, _ in view.inputs] for view in self.on_demand}
+        read = {view for service in services for view, _ in self.service(service).features}
+        return tuple(sorted({origin for view in read for origin in derived.get(view, [view])}))
 
     def save(self, path: Path) -> None:
         """Write the plan; a reader sees the old file or the new one, never half of one."""

@@ -1,6 +1,7 @@
 """The feature repository: apply its declarations, materialise, build training frames. Feast is imported on use."""
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from tastemaker import names
 from tastemaker.errors import DataError
+from tastemaker.features.content_table import update_content
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -45,24 +49,43 @@ def open_store(settings: Settings, **offline_options: Any) -> "FeatureStore":
         offline_options: options of the offline store to set, such as ``processing_delay_seconds``.
 
     Raises:
-        DataError: the repository directory has no ``feature_repo/feature_store.yaml``.
+        DataError: the repository directory has no ``feature_repo/feature_store.yaml``, or none for the
+            engine, or the engine is not installed.
     """
     from feast import FeatureStore, RepoConfig
 
     # Known, and said at every read of the registry; Feast puts its own filters first when it is imported.
     warnings.filterwarnings("ignore", message="(Stream|Batch) feature views are experimental")
     path = settings.repository / "feature_repo" / "feature_store.yaml"
-    try:
-        text = path.read_text()
-    except FileNotFoundError as error:
-        raise DataError(f"no {path}; run from the repository, or set TASTEMAKER_REPOSITORY to it") from error
-    raw = yaml.safe_load(string.Template(text).safe_substitute(settings.to_env()))
-    raw["online_store"]["clock_offset_us"] = settings.clock_offset_us
+    raw = _yaml(settings, path)
+    if settings.features_engine != "local":
+        if importlib.util.find_spec(settings.features_engine) is None:
+            raise DataError(
+                f"TASTEMAKER_FEATURES_ENGINE is {settings.features_engine}, which is not installed; install"
+                f" tastemaker[{settings.features_engine}], or set it to local"
+            )
+        for section, options in _yaml(settings, path.with_suffix(f".{settings.features_engine}.yaml")).items():
+            raw[section] = raw.get(section, {}) | options
+    raw["online_store"] |= {"location": str(settings.online_location), "clock_offset_us": settings.clock_offset_us}
+    raw["offline_store"]["processing_delay_seconds"] = settings.processing_delay_seconds
     raw["offline_store"] |= offline_options
+    if settings.features_engine == "ray":
+        from tastemaker.features.ray_cluster import prepare_environment
+
+        prepare_environment(raw["offline_store"], os.environ)  # before Feast imports Ray
     settings.feast_dir.mkdir(parents=True, exist_ok=True)
     config = RepoConfig(**raw)
     config.repo_path = path.parent
     return FeatureStore(config=config)
+
+
+def _yaml(settings: Settings, path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError as error:
+        raise DataError(f"no {path}; run from the repository, or set TASTEMAKER_REPOSITORY to it") from error
+    content: dict[str, Any] = yaml.safe_load(string.Template(text).safe_substitute(settings.to_env()))
+    return content
 
 
 def apply(settings: Settings) -> FeaturePlan:
@@ -87,22 +110,26 @@ def apply(settings: Settings) -> FeaturePlan:
     )
     if ran.returncode:
         output = (ran.stderr or ran.stdout).strip()
-        known = re.findall(r"^tastemaker\.errors\.\w+: (.*)", output, re.MULTILINE)
+        known = re.findall(r"^tastemaker\.[\w.]+Error: (.*)", output, re.MULTILINE)
         raise DataError(known[-1] if known else "`feast apply` failed:\n" + "\n".join(output.splitlines()[-15:]))
     return FeaturePlan.load(settings.plan_path)
 
 
-def materialize(settings: Settings, end: datetime) -> tuple[str, ...]:
-    """Write the batch views' rows up to a moment into the online store.
+def materialize(settings: Settings, end: datetime, *, refit_content: bool = False) -> tuple[str, ...]:
+    """Write the batch views' rows up to a moment into the online store; content vectors are brought up to date first.
 
     Args:
         settings: of the platform.
         end: the platform's time; later rows stay out.
+        refit_content: learn the projection of content vectors anew, and give every product a new vector.
 
     Returns:
         The names of the views.
     """
-    views = tuple(view.name for view in FeaturePlan.load(settings.plan_path).views if view.kind == "batch")
+    plan = FeaturePlan.load(settings.plan_path)
+    views = tuple(view.name for view in plan.views if view.kind == "batch")
+    if any(plan.view(name).table == names.TABLE_ITEM_CONTENT for name in views):
+        update_content(Lake(settings.lake_dir), settings.content_path, end, refit=refit_content)
     if views:
         store = open_store(settings)
         with contextlib.redirect_stdout(io.StringIO()):  # Feast draws progress there, with no way to ask it not to

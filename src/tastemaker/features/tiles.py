@@ -1,120 +1,114 @@
-"""The stream executor's state of one entity in an aggregate view: add events, pack, unpack."""
+"""The stream executor's states of an aggregate view: add a batch of events to many entities at once."""
 
-from array import array
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
 
-from tastemaker.features.layout import BASE, HEAD, Layout
-from tastemaker.features.semantics import HEAD_US, NEVER, SUM_CAP
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Tiles", "contributions"]
+from tastemaker.events.contract import RETRACTION
+from tastemaker.features.batch import COLUMNS, TYPE_BITS, EventBatch
+from tastemaker.features.kernel_types import (
+    GIVES_AMOUNT,
+    GIVES_CELL,
+    GIVES_LABEL,
+    GIVES_ONE,
+    GIVES_TIME,
+    MAX,
+    MIN,
+    SUM,
+    Events,
+    Tables,
+)
+from tastemaker.features.layout import MERGES, WIDTH, Op, Slot, layout_of
+from tastemaker.features.packed import Merged, sliced, starts_of, words_of
+from tastemaker.features.plan import ViewPlan
+
+__all__ = ["labels_noted", "merge_tiles"]
+
+_Ints = npt.NDArray[np.int64]
+_GIVES: Final[dict[Op, int]] = {
+    "last": GIVES_TIME,
+    "first": GIVES_TIME,
+    "count": GIVES_ONE,
+    "sum": GIVES_AMOUNT,
+    "sum_sq": GIVES_AMOUNT,
+    "min": GIVES_AMOUNT,
+    "max": GIVES_AMOUNT,
+    "cells": GIVES_CELL,
+    "labels": GIVES_LABEL,
+}
+_MERGES: Final = {"sum": SUM, "min": MIN, "max": MAX}
+_STATE_BYTES: Final = 8 * WIDTH
 
 
-def contributions(layout: Layout) -> dict[str, tuple[tuple[int, str], ...]]:
-    """For each event type, the ``(slot, operation)`` pairs that an event of that type feeds."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for index, slot in enumerate(layout.slots):
-        for event_type in slot.types:
-            found.setdefault(event_type, []).append((index, slot.op))
-    return {event_type: tuple(pairs) for event_type, pairs in found.items()}
+def _row(slot: Slot) -> tuple[str, str] | None:
+    """The row of numbers that a slot reads: how it is made, and of which column."""
+    if slot.op in {"sum", "min", "max"}:
+        return "micros", slot.column
+    if slot.op == "sum_sq":
+        return "squares", slot.column
+    return ("labels", slot.column) if slot.op in {"cells", "labels"} else None
 
 
-class Tiles:
-    """Mergeable partial aggregates of one entity; see :mod:`tastemaker.features.layout`.
+@lru_cache(maxsize=256)
+def _tables(view: ViewPlan) -> tuple[list[tuple[str, str]], Tables]:
+    """What a view needs of a batch as rows of numbers, and its layout as tables."""
+    layout = layout_of(view)
+    slots = layout.slots
+    taken = [(_row(slot), ("micros", slot.by) if slot.by else None) for slot in slots]
+    rows = list(dict.fromkeys(row for pair in taken for row in pair if row is not None))
+
+    def ints(values: Iterable[int]) -> _Ints:
+        return np.array(list(values), np.int64)
+
+    every, groups = range(len(slots)), layout.groups
+    return rows, Tables(
+        gives=ints(_GIVES[slot.op] for slot in slots),
+        merges=ints(_MERGES[MERGES[slot.op]] for slot in slots),
+        types=ints(sum(1 << TYPE_BITS[seen] for seen in slot.types if seen != RETRACTION) for slot in slots),
+        column=ints(COLUMNS.index(slot.column if slot.column in COLUMNS else "") for slot in slots),
+        number=ints(rows.index(number) if number else 0 for number, _ in taken),
+        weight=ints(rows.index(weight) if weight else -1 for _, weight in taken),
+        cells=ints(max(slot.cells, 1) for slot in slots),
+        in_base=np.array([index in layout.base_slots for index in every], np.bool_),
+        cell_horizons=ints(layout.cell_horizons_us),
+        hops=ints(group.hop_us for group in groups),
+        horizons=ints(group.horizon_us for group in groups),
+        members=np.array([[i in group.slots for i in every] for group in groups], np.bool_).reshape(-1, len(slots)),
+    )
+
+
+def merge_tiles(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, old: Sequence[bytes]) -> Merged:
+    """Add events to the states of some entities.
 
     Args:
-        layout: of the view.
-        packed: what :meth:`pack` gave, or empty for an entity without events.
+        view: an aggregate view.
+        batch: the events.
+        order: int64[m], indices of the events that the view sees, entity by entity.
+        starts: int64[k + 1], where in ``order`` each entity begins.
+        old: k packed states; empty for an entity without events.
     """
+    from tastemaker.features.kernels import merge_entries
 
-    __slots__ = ("_base", "_empty", "_groups", "_head", "_layout", "newest_us")
-
-    def __init__(self, layout: Layout, packed: bytes = b"") -> None:
-        self._layout = layout
-        self._empty = [NEVER if slot.op == "last" else 0 for slot in layout.slots]
-        self._base = self._empty.copy()
-        self._groups: list[dict[int, list[int]]] = [{} for _ in layout.groups]
-        self._head: dict[int, list[int]] = {}
-        self.newest_us = NEVER
-        if packed:
-            self._unpack(packed)
-
-    def _unpack(self, packed: bytes) -> None:
-        numbers = memoryview(packed).cast("q").tolist()
-        width = self._layout.width
-        for at in range(0, len(numbers), width):
-            kind, start, slots = numbers[at], numbers[at + 1], numbers[at + 2 : at + width]
-            if kind == BASE:
-                self._base = slots
-            elif kind == HEAD:
-                self._head[start] = slots
-            else:
-                self._groups[kind][start] = slots
-        self.newest_us = max(self._head)  # the newest event is always in the head
-
-    def add(self, at_us: int, feeds: tuple[tuple[int, str], ...], micros: int | None) -> None:
-        """Add one event.
-
-        Args:
-            at_us: its time.
-            feeds: what its type feeds, from :func:`contributions`.
-            micros: its value in micro-units, if it has one.
-        """
-        if at_us > self.newest_us:
-            self.newest_us = at_us
-            settled = [start for start in self._head if start < at_us - HEAD_US]
-            for start in settled:
-                self._settle(start, self._head.pop(start))
-        row = self._head.get(at_us)
-        if row is None:
-            row = self._empty.copy()
-            late = at_us < self.newest_us - HEAD_US
-            if not late:
-                self._head[at_us] = row
-        else:
-            late = False
-        for slot, op in feeds:
-            if op == "count":
-                row[slot] += 1
-            elif op == "last":
-                row[slot] = at_us
-            elif micros is not None:
-                row[slot] = min(row[slot] + micros, SUM_CAP)
-        if late:
-            self._settle(at_us, row)
-
-    def _settle(self, at_us: int, row: list[int]) -> None:
-        """Move the events of one moment out of the head."""
-        layout = self._layout
-        for index in layout.base_slots:
-            self._base[index] = _merge(layout.slots[index].op, self._base[index], row[index])
-        for group, tiles in zip(layout.groups, self._groups, strict=True):
-            if not any(row[index] for index in group.slots):
-                continue
-            start = at_us - at_us % group.hop_us
-            tile = tiles.get(start)
-            if tile is None:
-                tile = tiles[start] = self._empty.copy()
-            for index in group.slots:
-                tile[index] = _merge(layout.slots[index].op, tile[index], row[index])
-
-    def pack(self) -> bytes:
-        """The state as bytes; drops tiles that no window can reach any more."""
-        rows: list[int] = []
-        if self._base != self._empty:
-            rows += [BASE, 0, *self._base]
-        for kind, (group, tiles) in enumerate(zip(self._layout.groups, self._groups, strict=True)):
-            oldest = group.oldest_start(self.newest_us)
-            for start in [start for start in tiles if start < oldest]:
-                del tiles[start]
-            for start in sorted(tiles):
-                rows += (kind, start, *tiles[start])
-        for start in sorted(self._head):
-            rows += (HEAD, start, *self._head[start])
-        return array("q", rows).tobytes()
+    rows, tables = _tables(view)
+    numbers = np.zeros((len(rows), len(batch)), np.int64)
+    for row, (made, column) in enumerate(rows):
+        numbers[row] = batch.labels(column) if made == "labels" else batch.micros(column, made == "squares")
+    events = Events(batch.at_us, batch.partitions, batch.offsets, batch.types, batch.present, numbers)
+    entries, ends, newest_us = merge_entries(
+        words_of(old).reshape(-1, WIDTH), starts_of(old, _STATE_BYTES), order, starts, events, tables
+    )
+    return sliced(entries, ends * _STATE_BYTES, newest_us)
 
 
-def _merge(op: str, left: int, right: int) -> int:
-    if op == "last":
-        return max(left, right)
-    if op == "sum":
-        return min(left + right, SUM_CAP)
-    return left + right
+def labels_noted(view: ViewPlan, batch: EventBatch, order: _Ints) -> dict[int, str]:
+    """The texts of the labels that the states of some events hold, by number."""
+    found: dict[int, str] = {}
+    for column in sorted({slot.column for slot in layout_of(view).slots if slot.op == "labels"}):
+        values = batch.encoded(column).values
+        codes = np.unique(batch.encoded(column).codes[order])
+        numbers = batch.label_numbers(column)
+        found |= {numbers[code]: values[code] for code in codes[codes >= 0].tolist()}
+    return found

@@ -1,148 +1,113 @@
 """From a batch of events to new rows of the online store, one view at a time."""
 
-import json
-import sqlite3
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
-from tastemaker.events.contract import Event
-from tastemaker.features.history import HistoryEvent, add_events, newest_first, pack_history, unpack_history
-from tastemaker.features.keys import join_key
-from tastemaker.features.layout import layout_of
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker import names
+from tastemaker.events.contract import RETRACTION
+from tastemaker.features.batch import TYPE_BITS, EventBatch
+from tastemaker.features.history_merge import merge_history
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.tiles import Tiles, contributions
+from tastemaker.features.row_cache import RowCache
+from tastemaker.features.stores.protocol import StoreTransaction
+from tastemaker.features.tiles import labels_noted, merge_tiles
 
-__all__ = ["Moment", "ViewUpdater", "updater_of"]
+__all__ = ["Change", "ViewUpdater"]
 
-State = TypeVar("State")
-_UPSERT = (
-    "INSERT INTO online(view, key, event_us, rev, state) VALUES (?, ?, ?, ?, ?) ON CONFLICT (view, key) DO UPDATE SET"
-    " event_us = excluded.event_us, rev = excluded.rev, state = excluded.state"
-)
-
-
-class Moment(NamedTuple):
-    """An event with its time and its value as the engine counts them."""
-
-    event: Event
-    at_us: int
-    micros: int | None
+_Ints = npt.NDArray[np.int64]
+# Label numbers that are known to be stored, by view; forgotten all at once when there are more.
+_MOST_LABELS: Final = 1 << 15
 
 
-class ViewUpdater(ABC):
-    """Applies events to one view."""
+class Change(NamedTuple):
+    """What a transaction writes of one view, to be remembered once it is committed."""
 
-    @abstractmethod
-    def update(self, connection: sqlite3.Connection, moments: Iterable[Moment], rev: int) -> None:
-        """Write the new state of every entity that the events touch, within the running transaction."""
+    keys: list[str]
+    states: list[bytes]
+    labels: dict[int, str]
 
-    @abstractmethod
+
+class ViewUpdater:
+    """Applies events to one view.
+
+    Args:
+        view: an aggregate or a history view.
+        cache: the rows that this writer keeps, of all views.
+    """
+
+    def __init__(self, view: ViewPlan, cache: RowCache) -> None:
+        self.view = view
+        self._cache = cache
+        self._sees = np.zeros(len(TYPE_BITS), np.bool_)
+        for event_type in view.types - {RETRACTION}:
+            self._sees[TYPE_BITS[event_type]] = True
+        self._known_labels: set[int] = set()
+
+    def update(
+        self, tx: StoreTransaction, batch: EventBatch, only: Callable[[str], bool] | None = None
+    ) -> Change | None:
+        """Write the new state of every entity that the events touch.
+
+        Args:
+            tx: the running transaction.
+            batch: first occurrences that are not corrected.
+            only: keys to leave out where this is false; the lake gives their rows later.
+
+        Returns:
+            What was written, for :meth:`committed`; None when nothing was.
+        """
+        from tastemaker.features.grouping import group_events
+
+        view = self.view
+        codes, entities, names_of = batch.keys(view.join_keys)
+        allowed = self._sees[batch.types]
+        if view.lateness_us:
+            allowed &= batch.delay_us <= view.lateness_us
+        if view.kind == "history":
+            allowed &= batch.encoded(names.ITEM_ID).codes >= 0
+        order, starts, present = group_events(codes, allowed, entities)
+        if not len(present):
+            return None
+        keys = names_of(present)
+        if only is not None:
+            wanted = np.zeros(entities, np.bool_)
+            wanted[present] = list(map(only, keys))
+            order, starts, present = group_events(codes, allowed & wanted[codes], entities)
+            keys = names_of(present)
+            if not keys:
+                return None
+        old = self._read(tx, keys)
+        merge = merge_tiles if view.kind == "aggregate" else merge_history
+        merged = merge(view, batch, order, starts, old)
+        if len(merged.states) < len(keys):
+            keys = [keys[place] for place in merged.changed.tolist()]
+        if not keys:
+            return None
+        tx.put(view.signature, keys, merged.newest_us, merged.states)
+        labels = {} if view.kind == "history" else labels_noted(view, batch, order)
+        labels = {number: label for number, label in labels.items() if number not in self._known_labels}
+        if labels:
+            tx.put_labels(labels)
+        return Change(keys, merged.states, labels)
+
+    def committed(self, change: Change) -> None:
+        """Remember what is stored now."""
+        self._cache.put(self.view.signature, change.keys, change.states)
+        if len(self._known_labels) > _MOST_LABELS:
+            self._known_labels.clear()
+        self._known_labels.update(change.labels)
+
     def forget(self) -> None:
-        """Drop all decoded states, because the file may hold others."""
+        """Forget what is stored, because the store may hold something else."""
+        self._known_labels.clear()
 
-
-class _Updater(ViewUpdater, Generic[State]):
-    """Groups events by entity and keeps the decoded states of the entities used last."""
-
-    def __init__(self, view: ViewPlan, cached_entities: int) -> None:
-        self._view = view
-        self._key_of = _key_function(view.join_keys)
-        self._cached_entities = cached_entities
-        self._states: dict[str, State] = {}
-
-    @abstractmethod
-    def _decode(self, packed: bytes) -> State:
-        """A state from its bytes; from no bytes, that of an entity without events."""
-
-    @abstractmethod
-    def _advance(self, state: State, moments: list[Moment]) -> tuple[State, int, bytes]:
-        """The state after some events, the time of its newest event, and its bytes."""
-
-    def _sees(self, event: Event) -> bool:
-        return event.type in self._view.types
-
-    def forget(self) -> None:
-        self._states.clear()
-
-    def update(self, connection: sqlite3.Connection, moments: Iterable[Moment], rev: int) -> None:
-        touched: dict[str, list[Moment]] = {}
-        for moment in moments:
-            if self._sees(moment.event) and (key := self._key_of(moment.event)) is not None:
-                touched.setdefault(key, []).append(moment)
-        if not touched:
-            return
-        self._load(connection, [key for key in touched if key not in self._states])
-        rows = []
-        for key, own in touched.items():
-            state, newest_us, packed = self._advance(self._states.pop(key), own)
-            self._states[key] = state  # at the end: the least recently used come first
-            rows.append((self._view.signature, key, newest_us, rev, packed))
-        connection.executemany(_UPSERT, rows)
-        while len(self._states) > self._cached_entities:
-            del self._states[next(iter(self._states))]
-
-    def _load(self, connection: sqlite3.Connection, keys: Sequence[str]) -> None:
-        found = connection.execute(
-            "SELECT wanted.value, online.state FROM json_each(?) AS wanted"
-            " LEFT JOIN online ON online.view = ? AND online.key = wanted.value",
-            (json.dumps(keys), self._view.signature),
-        )
-        for key, packed in found:
-            self._states[key] = self._decode(packed or b"")
-
-
-class _TilesUpdater(_Updater[Tiles]):
-    def __init__(self, view: ViewPlan, cached_entities: int) -> None:
-        super().__init__(view, cached_entities)
-        self._layout = layout_of(view)
-        self._feeds = contributions(self._layout)
-
-    def _decode(self, packed: bytes) -> Tiles:
-        return Tiles(self._layout, packed)
-
-    def _advance(self, state: Tiles, moments: list[Moment]) -> tuple[Tiles, int, bytes]:
-        for event, at_us, micros in moments:
-            state.add(at_us, self._feeds[event.type], micros)
-        return state, state.newest_us, state.pack()
-
-
-class _HistoryUpdater(_Updater[list[HistoryEvent]]):
-    def __init__(self, view: ViewPlan, cached_entities: int) -> None:
-        super().__init__(view, cached_entities)
-        self._n = newest_first(view)
-
-    def _sees(self, event: Event) -> bool:
-        return event.item_id is not None and event.type in self._view.types
-
-    def _decode(self, packed: bytes) -> list[HistoryEvent]:
-        return unpack_history(packed)
-
-    def _advance(self, state: list[HistoryEvent], moments: list[Moment]) -> tuple[list[HistoryEvent], int, bytes]:
-        new = [
-            HistoryEvent(at_us, event.event_id, event.item_id or "", event.type) for event, at_us, _micros in moments
-        ]
-        state = add_events(state, new, self._n)
-        return state, state[0].occurred_us, pack_history(state)
-
-
-def updater_of(view: ViewPlan, cached_entities: int) -> ViewUpdater:
-    """The updater of a view over events."""
-    return (_TilesUpdater if view.kind == "aggregate" else _HistoryUpdater)(view, cached_entities)
-
-
-def _key_function(join_keys: tuple[str, ...]) -> Callable[[Event], str | None]:
-    if len(join_keys) == 1:
-        (name,) = join_keys
-
-        def single(event: Event) -> str | None:
-            value: str | None = getattr(event, name)
-            return None if value is None else join_key(value)
-
-        return single
-
-    def several(event: Event) -> str | None:
-        values = [getattr(event, name) for name in join_keys]
-        return None if None in values else join_key(values)
-
-    return several
+    def _read(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
+        found = self._cache.get(self.view.signature, keys)
+        missing = [place for place, state in enumerate(found) if state is None]
+        if missing:
+            for place, state in zip(missing, tx.get(self.view.signature, [keys[p] for p in missing]), strict=True):
+                found[place] = state
+        return [state or b"" for state in found]

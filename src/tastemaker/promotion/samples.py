@@ -45,10 +45,16 @@ def recent_pairs(lake: Lake, at: datetime, rows: int, seed: int, days: int = 28)
     return drawn.assign(event_timestamp=at)
 
 
-def ranking_features(settings: Settings, pairs: "pd.DataFrame") -> "pd.DataFrame":
-    """The ranking service's features as of each pair's time, through Feast: shape ``[pairs, features]``."""
+def ranking_features(settings: Settings, pairs: "pd.DataFrame", **offline_options: Any) -> "pd.DataFrame":
+    """The ranking service's features as of each pair's time, through Feast: shape ``[pairs, features]``.
+
+    Args:
+        settings: of the platform.
+        pairs: ``user_id``, ``item_id`` and ``event_timestamp``.
+        offline_options: as of :func:`tastemaker.features.repository.training_frame`.
+    """
     service = FeaturePlan.load(settings.plan_path).service(names.SERVICE_RANKING)
-    frame: pd.DataFrame = training_frame(settings, pairs, names.SERVICE_RANKING).to_pandas()
+    frame: pd.DataFrame = training_frame(settings, pairs, names.SERVICE_RANKING, **offline_options).to_pandas()
     return frame[[feature for _, feature in service.features]].astype(np.float64)
 
 
@@ -66,7 +72,7 @@ def measure_parity(settings: Settings, lake: Lake, rows: int, seed: int) -> Pari
     """
     at = settings.clock.now()
     plan = FeaturePlan.load(settings.plan_path)
-    reader = FeatureReader(settings.online_path, plan)
+    reader = FeatureReader(settings.online_location, plan)
     try:
         pairs = recent_pairs(lake, at, rows, seed, days=90)
         keys: dict[tuple[str, ...], list[Any]] = {
@@ -79,13 +85,16 @@ def measure_parity(settings: Settings, lake: Lake, rows: int, seed: int) -> Pari
             newest = reader.newest_us(view, keys[plan.view(view).join_keys])
             settled &= np.array([us is None or us < to_us(at) - 60_000_000 for us in newest], dtype=bool)
         service = plan.service(names.SERVICE_RANKING)
+        wanted: dict[str, list[str]] = {}
+        for view, feature in service.features:
+            wanted.setdefault(view, []).append(feature)
         by_view = {
-            view: reader.values(view, keys[plan.view(view).join_keys], to_us(at)) for view, _ in service.features
+            view: reader.values(view, keys[plan.view(view).join_keys], to_us(at), features)
+            for view, features in wanted.items()
         }
     finally:
         reader.close()
-    served = np.column_stack(
-        [by_view[view][:, plan.view(view).feature_names.index(feature)] for view, feature in service.features]
-    )
-    trained = ranking_features(settings, pairs).to_numpy()
+    served = np.column_stack([by_view[view][:, wanted[view].index(feature)] for view, feature in service.features])
+    # Both as of now: the reader sees what has arrived, and so does the lake.
+    trained = ranking_features(settings, pairs, processing_delay_seconds=0.0).to_numpy()
     return Parity.between(trained[settled], served[settled], [feature for _, feature in service.features])

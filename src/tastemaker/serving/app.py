@@ -73,7 +73,7 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
     from tastemaker.features.reader import FeatureReader
     from tastemaker.serving.recommender import Recommender
 
-    reader = FeatureReader(settings.online_path, FeaturePlan.load(settings.plan_path))
+    reader = FeatureReader(settings.online_location, FeaturePlan.load(settings.plan_path))
     return Recommender(release_dir, reader, settings.clock)
 
 

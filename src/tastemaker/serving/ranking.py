@@ -1,6 +1,6 @@
 """The ranking stage: stored features of the candidates, the exported ranker, scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +8,16 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.errors import ServingError
+from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.keras import tensorflow
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext
 
-__all__ = ["Ranker", "read_stored"]
+__all__ = ["Ranker", "ReadMatrix", "features_by_view", "read_stored"]
+
+# View, item ids, moment in microseconds, features: float32 [n, features].
+ReadMatrix = Callable[[str, Sequence[str], int, Sequence[str]], npt.NDArray[np.float32]]
 
 
 def read_stored(
@@ -24,6 +28,7 @@ def read_stored(
     rows: npt.NDArray[np.int64],
     item_ids: Sequence[str],
     now_us: int,
+    read_items: ReadMatrix | None = None,
 ) -> npt.NDArray[np.float32]:
     """Stored features of one shopper's candidates, float32 ``[n, stored]`` in the order of the layout.
 
@@ -34,33 +39,43 @@ def read_stored(
         rows: of the candidates.
         item_ids: of the candidates.
         now_us: the moment, in microseconds.
+        read_items: reads the views of items; the reader's own ``matrix`` when absent.
     """
+    wanted = features_by_view(layout)
     blocks: dict[str, npt.NDArray[np.float32]] = {}
-    for view in dict.fromkeys(view for view, _, _ in layout.stored):
+    for view, features in wanted.items():
         plan = reader.plan.view(view)
         if plan.entities == (names.ENTITY_USER,):
-            block = reader.matrix(view, [context.user], now_us) if context.user else _defaults(reader, view)
+            known = bool(context.user)
+            block = reader.matrix(view, [context.user or ""], now_us, features) if known else _defaults(plan, features)
             blocks[view] = np.repeat(block, len(rows), axis=0)
         elif plan.entities == (names.ENTITY_USER, names.ENTITY_ITEM):
-            blocks[view] = _own(reader, view, context, rows, now_us)
+            places = [plan.feature_names.index(feature) for feature in features]
+            blocks[view] = _own(plan, context, rows)[:, places]
         else:
-            blocks[view] = reader.matrix(view, list(item_ids), now_us)
-    columns = [blocks[view][:, column] for view, _, column in layout.stored]
+            blocks[view] = (read_items or reader.matrix)(view, item_ids, now_us, features)
+    columns = [blocks[view][:, wanted[view].index(feature)] for view, feature, _ in layout.stored]
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=np.float32)
 
 
-def _defaults(reader: FeatureReader, view: str) -> npt.NDArray[np.float32]:
-    return np.array([[feature.default_value for feature in reader.plan.view(view).features]], dtype=np.float32)
+def features_by_view(layout: RankingLayout) -> dict[str, list[str]]:
+    """The stored features of each view, in the order of the layout."""
+    wanted: dict[str, list[str]] = {}
+    for view, feature, _ in layout.stored:
+        wanted.setdefault(view, []).append(feature)
+    return wanted
 
 
-def _own(
-    reader: FeatureReader, view: str, context: ShopperContext, rows: npt.NDArray[np.int64], now_us: int
-) -> npt.NDArray[np.float32]:
-    block = np.repeat(_defaults(reader, view), len(rows), axis=0)
+def _defaults(view: ViewPlan, features: Sequence[str]) -> npt.NDArray[np.float32]:
+    return np.array([[view.feature(name).default_value for name in features]], dtype=np.float32)
+
+
+def _own(view: ViewPlan, context: ShopperContext, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    block = np.repeat(_defaults(view, view.feature_names), len(rows), axis=0)
     owned, values = context.query.owned, context.owned_values
-    if view != names.VIEW_USER_ITEM_ACTIVITY:
+    if view.name != names.VIEW_USER_ITEM_ACTIVITY:
         raise ServingError(
-            f"the ranking service reads {view}, a view of user and item that serving does not scan; declare its"
+            f"the ranking service reads {view.name}, a view of user and item that serving does not scan; declare its"
             f" features in {names.VIEW_USER_ITEM_ACTIVITY}"
         )
     if len(owned):

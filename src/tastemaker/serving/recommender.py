@@ -16,6 +16,7 @@ from tastemaker import names
 from tastemaker.clock import Clock, from_us
 from tastemaker.errors import ServingError
 from tastemaker.features.reader import FeatureReader
+from tastemaker.features.resident import ResidentMatrix
 from tastemaker.release.ranking_features import ranking_matrix
 from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue
@@ -30,7 +31,7 @@ from tastemaker.serving.contract import (
     Tier,
 )
 from tastemaker.serving.intent import Lift, lift
-from tastemaker.serving.ranking import read_stored
+from tastemaker.serving.ranking import features_by_view, read_stored
 from tastemaker.serving.reasons import Explainer
 from tastemaker.serving.release import load_release
 
@@ -91,6 +92,7 @@ class Recommender:
         self._reader, self._clock = reader, clock
         self._logged = (*release.layout.names, INTENT_LIFT)
         self._refreshing = threading.Lock()
+        self._items = self._keep_items()
         self._state = self._read_state(None)
 
     @property
@@ -117,6 +119,18 @@ class Recommender:
         """Take in items and popularity that changed; requests meanwhile are answered with the old state."""
         with self._refreshing:
             self._state = self._read_state(self._state)
+        while not self._items.refresh(self._clock.now_us()):
+            pass
+
+    def _keep_items(self) -> ResidentMatrix:
+        """The ranker's features of all items, in this process: they are read by the hundred for each list."""
+        plan = self._reader.plan
+        wanted = {
+            view: features
+            for view, features in features_by_view(self._release.layout).items()
+            if plan.view(view).entities == (names.ENTITY_ITEM,)
+        }
+        return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us())
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
         """Make one list.
@@ -170,7 +184,15 @@ class Recommender:
         )
         item_ids = [catalogue.item_ids[row] for row in candidates.rows.tolist()]
         features = ranking_matrix(
-            read_stored(self._reader, release.layout, context, rows=candidates.rows, item_ids=item_ids, now_us=now_us),
+            read_stored(
+                self._reader,
+                release.layout,
+                context,
+                rows=candidates.rows,
+                item_ids=item_ids,
+                now_us=now_us,
+                read_items=self._items.matrix,
+            ),
             context.query,
             candidates,
             catalogue=catalogue,
@@ -280,8 +302,8 @@ class Recommender:
             wanted = np.unique(np.concatenate([touched[touched >= 0], np.arange(len(before), len(catalogue))]))
         if len(wanted):
             ids = [catalogue.item_ids[row] for row in wanted.tolist()]
-            activity = self._reader.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us)
-            popularity[wanted] = activity[:, release.signals.trend]
+            trend = self._reader.plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[release.signals.trend]
+            popularity[wanted] = self._reader.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us, [trend])[:, 0]
         sources = CandidateSources.over(catalogue, release.retrieval.covisitation, popularity)
         popularity_us = now_us if old is None or stale else old.popularity_us
         return _State(catalogue, sources, popularity, items_rev, activity_rev, popularity_us)

@@ -26,12 +26,13 @@ __all__ = ["HELP", "create_app"]
 
 HELP = """Tastemaker event collector
 
-POST   /v1/events      one event, an array of events, or {"events": [...]}; answers once the broker has them
+POST   /v1/events      one event, an array of events, or {"events": [...]}; answers once the broker has them.
+                       Stamps what is missing: event_id, occurred_at, the item's category and price
 POST   /v1/items       one item, an array of items, or {"items": [...]}; a newer one replaces an older one
 DELETE /v1/items/{id}  takes an item out of the catalogue and off every surface
 GET    /v1/schema      the JSON Schema of an event
 GET    /health/live    this process answers
-GET    /health/ready   the broker answers too
+GET    /health/ready   the broker answers too, and the catalogue is loaded
 GET    /metrics        for Prometheus
 
 curl -s localhost:8081/v1/events -H 'content-type: application/json' \\
@@ -132,10 +133,12 @@ class _Collector:
         return _json({"live": True})
 
     async def _ready(self, request: Request) -> Response:
-        ready = self._catalogue.broker_reachable
+        reachable = self._catalogue.broker_reachable
+        # Before the catalogue is loaded, events would go without their category and price.
+        ready = reachable and self._catalogue.loaded
         state = {
             "ready": ready,
-            "broker": "reachable" if ready else "not reachable",
+            "broker": "reachable" if reachable else "not reachable",
             "catalogue": {"loaded": self._catalogue.loaded, "items": len(self._catalogue)},
         }
         return _json(state, 200 if ready else 503)
@@ -145,16 +148,18 @@ class _Collector:
 
     async def _post_events(self, request: Request) -> Response:
         values = records_of(parse_json(await read_body(request, self._limits)), "events", self._limits)
-        checked = check_events(values, now=self._clock.now(), limits=self._limits, knows=self._knows)
+        checked = check_events(
+            values, now=self._clock.now(), limits=self._limits, knows=self._knows, facts_of=self._catalogue.facts
+        )
         return await self._deliver("event", checked)
 
     async def _post_items(self, request: Request) -> Response:
         values = records_of(parse_json(await read_body(request, self._limits)), "items", self._limits)
         checked = check_items(values, now=self._clock.now(), limits=self._limits)
         response = await self._deliver("item", checked)
-        for result, _ in checked:
-            if result.status == "accepted" and result.item_id is not None:
-                self._catalogue.add(result.item_id)
+        for result, _, item in checked:
+            if result.status == "accepted" and item is not None:
+                self._catalogue.add(item)
         return response
 
     async def _delete_item(self, request: Request) -> Response:
@@ -170,7 +175,7 @@ class _Collector:
 
     async def _deliver(self, kind: str, checked: Sequence[Checked]) -> Response:
         """Send what was valid, and bring the results in line with what the broker says."""
-        valid = [(result, outgoing) for result, outgoing in checked if outgoing is not None]
+        valid = [(result, outgoing) for result, outgoing, _ in checked if outgoing is not None]
         if valid:
             if self._in_flight >= self._limits.in_flight:
                 problem = f"{self._in_flight} requests wait for the broker already; nothing of this one was accepted"
@@ -188,7 +193,7 @@ class _Collector:
                 if error is not None:
                     result.status = "rejected" if isinstance(error, RecordTooLarge) else "retry"
                     result.problem = str(error)
-        results = [result for result, _ in checked]
+        results = [result for result, _, _ in checked]
         self._metrics.count(kind, results)
         return _answer(results)
 

@@ -4,6 +4,7 @@ Whoever calls this holds the :func:`tastemaker.stream.lock.writer_lock` of the h
 online state from the lake afterwards.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,9 +13,13 @@ import pyarrow.compute as pc
 from tastemaker import names
 from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset
+from tastemaker.events.item import category_path
 from tastemaker.lake.tables import Lake
+from tastemaker.stream.enrichment import ItemFacts
 
 __all__ = ["Backfilled", "backfill", "imported_items"]
+
+_FETCHED_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,19 @@ def backfill(lake: Lake, dataset: Dataset) -> Backfilled:
     )
 
 
-def imported_items(lake: Lake) -> set[str]:
-    """Ids of the items whose newest row in the lake is no tombstone; none where there is no lake yet."""
+def imported_items(lake: Lake) -> Iterator[tuple[str, ItemFacts]]:
+    """The items whose newest row in the lake is no tombstone, by id; none where there is no lake yet."""
     if not (lake.path(names.TABLE_ITEMS) / "_delta_log").is_dir():
-        return set()
+        return
+    newest = ", ".join(f"arg_max_null({column}, {names.UPDATED_AT})" for column in (names.CATEGORY, names.PRICE))
     with lake.connect() as duck:
-        rows = duck.execute(
-            f"""SELECT {names.ITEM_ID} FROM {names.TABLE_ITEMS} GROUP BY ALL
+        found = duck.execute(
+            f"""SELECT {names.ITEM_ID}, {newest} FROM {names.TABLE_ITEMS} GROUP BY {names.ITEM_ID}
             HAVING NOT arg_max({names.DELETED}, {names.UPDATED_AT})"""
-        ).fetchall()
-    return {row[0] for row in rows}
+        )
+        while rows := found.fetchmany(_FETCHED_ROWS):
+            for item_id, category, price in rows:
+                yield item_id, ItemFacts(category_path(category), price)
 
 
 def _new_rows(lake: Lake, table: str, rows: pa.Table, key: tuple[str, ...]) -> pa.Table:

@@ -1,4 +1,8 @@
-"""The ids of the catalogue, for checking what events refer to: imported items, and then the compacted items topic."""
+"""The catalogue, for checking and enriching events: imported items, and then the compacted items topic.
+
+Of an item nothing but its id, category path and price is kept, and items of one category and price share one tuple:
+160 bytes an item, or 1.6 GB for ten million (200 bytes where every price is different; the ids alone take 114).
+"""
 
 import logging
 import threading
@@ -6,7 +10,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from tastemaker import names
-from tastemaker.broker.protocol import BrokerError, Consumer
+from tastemaker.broker.protocol import BrokerError, Consumer, Record
+from tastemaker.errors import ContractError
+from tastemaker.events.item import Item, category_path, decode_item
+from tastemaker.stream.enrichment import ItemFacts
 
 __all__ = ["Catalogue"]
 
@@ -14,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 _POLL_MS = 250
 _PROBE_S = 1.0
 _LOST_AFTER_S = 5.0
+_MOST_SHARED = 500_000  # where every item has a price of its own, sharing would cost more than it saves
 
 
 class Catalogue:
@@ -21,12 +29,14 @@ class Catalogue:
 
     Args:
         connect: makes the consumer; called again after an error.
-        imported: ids of items that came into the lake without the topic.
+        imported: items that came into the lake without the topic, by id.
     """
 
-    def __init__(self, connect: Callable[[], Consumer], imported: Iterable[str] = ()) -> None:
+    def __init__(self, connect: Callable[[], Consumer], imported: Iterable[tuple[str, ItemFacts]] = ()) -> None:
         self._connect = connect
-        self._ids = set(imported)
+        self._categories: dict[str, str] = {}
+        self._shared: dict[ItemFacts, ItemFacts] = {}
+        self._items = {item_id: self._share(facts) for item_id, facts in imported}
         self._positions: dict[int, int] = {}
         self._loaded = threading.Event()
         self._stopping = threading.Event()
@@ -44,7 +54,7 @@ class Catalogue:
             self._thread.join(5.0)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._items)
 
     @property
     def loaded(self) -> bool:
@@ -62,15 +72,41 @@ class Catalogue:
 
     def knows(self, item_id: str) -> bool:
         """Whether the catalogue has the item; while it is not loaded, nothing can be called unknown."""
-        return item_id in self._ids or not self.loaded
+        return item_id in self._items or not self.loaded
 
-    def add(self, item_id: str) -> None:
+    def facts(self, item_id: str) -> ItemFacts | None:
+        """Category and price of an item; None for one that is not there."""
+        return self._items.get(item_id)
+
+    def add(self, item: Item) -> None:
         """Note an item before the topic brings it."""
-        self._ids.add(item_id)
+        self._items[item.item_id] = self._share(ItemFacts(category_path(item.category), item.price))
 
     def remove(self, item_id: str) -> None:
         """Forget an item before the topic brings its tombstone."""
-        self._ids.discard(item_id)
+        self._items.pop(item_id, None)
+
+    def _share(self, facts: ItemFacts) -> ItemFacts:
+        category = facts.category
+        if category is not None:
+            facts = ItemFacts(self._categories.setdefault(category, category), facts.price)
+        if len(self._shared) < _MOST_SHARED:
+            return self._shared.setdefault(facts, facts)
+        return self._shared.get(facts, facts)
+
+    def _take(self, record: Record) -> None:
+        """Follow one record of the topic; one that the worker will refuse changes nothing."""
+        item_id = (record.key or b"").decode(errors="replace")
+        if record.value is None:
+            self.remove(item_id)
+            return
+        try:
+            item = decode_item(record.value)
+        except ContractError as error:
+            _LOG.warning("the item at %s[%d] offset %d: %s", record.topic, record.partition, record.offset, error)
+            return
+        if item.item_id == item_id:
+            self.add(item)
 
     def _run(self) -> None:
         away = False
@@ -101,11 +137,7 @@ class Catalogue:
         while not self._stopping.is_set():
             records = consumer.poll(_POLL_MS, 5000)
             for record in records:
-                item_id = (record.key or b"").decode(errors="replace")
-                if record.value is None:
-                    self._ids.discard(item_id)
-                else:
-                    self._ids.add(item_id)
+                self._take(record)
                 self._positions[record.partition] = record.offset + 1
             if time.monotonic() - probed >= _PROBE_S:
                 consumer.end_offsets([names.TOPIC_ITEMS])
@@ -115,4 +147,4 @@ class Catalogue:
                 # Compaction can remove the records before the end, so that no record ever says "the end".
                 if all(self._positions[p] >= end[p] for p in end) or (idle >= 12 and self.broker_reachable):
                     self._loaded.set()
-                    _LOG.info("the catalogue has %d items", len(self._ids))
+                    _LOG.info("the catalogue has %d items", len(self._items))

@@ -1,51 +1,45 @@
 """What the stream worker does: Kafka -> online state -> lake, each exactly once.
 
-Every poll is applied to the online state at once, because freshness is what a shopper notices; the lake gets
-larger batches. Both keep the positions with the data that they stand for, so that after a crash the worker
-starts each partition at the older of the two, and neither counts anything twice.
+Three threads with bounded queues between them: one reads and decodes, one applies to the online state, one writes to
+the lake. What has gathered while a batch was applied is the next batch, so that batches grow with the backlog and
+are small, and quick to be seen, without one. The lake gets larger batches. Both keep the positions with the data that
+they stand for, so that after a crash the worker starts each partition at the older of the two, and neither counts
+anything twice.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from itertools import compress
+from typing import Any, NamedTuple, TypeVar
 
 from tastemaker import names
-from tastemaker.broker.protocol import BrokerUnavailable, Consumer, Producer, Record
+from tastemaker.broker.protocol import Consumer, Producer
 from tastemaker.clock import Clock
-from tastemaker.events.contract import Event
-from tastemaker.events.item import Item
-from tastemaker.features.state import ConsumedEvent, ConsumedItem
+from tastemaker.events.dead_letter import DeadLetter
+from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.stores.protocol import StoreConflict, WriterFenced
 from tastemaker.lake.tables import Lake
-from tastemaker.serving.contract import ServedList
+from tastemaker.stream.backlog import Backlog, Chunk
+from tastemaker.stream.bounds import Bounds
 from tastemaker.stream.dead_letters import Stopped, bury
-from tastemaker.stream.decode import Decoded, decode_all, event_of, item_id_of, item_of, served_list_of
+from tastemaker.stream.intake import Intake
+from tastemaker.stream.lake_first import LakeFirst
+from tastemaker.stream.online_state import BeforeCommit, OnlineState
+from tastemaker.stream.ownership import Ownership
 from tastemaker.stream.rows import event_rows, item_rows, served_list_rows
 from tastemaker.stream.sinks import LakeSink
+from tastemaker.stream.stopping import Stopping, StopSignal
+from tastemaker.stream.worker_metrics import WorkerMetrics
 
-__all__ = ["OnlineState", "Worker", "WorkerCounts"]
+__all__ = ["Worker", "WorkerCounts"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _TOPICS = (names.TOPIC_EVENTS, names.TOPIC_ITEMS, names.TOPIC_SERVED_LISTS)
 _REPORT_S = 30.0
-
-
-class OnlineState(Protocol):
-    """What the worker needs of :class:`tastemaker.features.state.FeatureState`."""
-
-    def positions(self, topic: str) -> Mapping[int, int]:
-        """Next offset to read, by partition."""
-        ...
-
-    def apply(self, records: Sequence[ConsumedEvent], positions: Mapping[int, int]) -> list[bool]:
-        """Apply events and positions in one transaction; True for each first occurrence of an event id."""
-        ...
-
-    def apply_items(self, records: Sequence[ConsumedItem], positions: Mapping[int, int]) -> object:
-        """Apply items and positions in one transaction."""
-        ...
+_WAIT_S = 0.1
+_JOIN_S = 5.0
 
 
 class WorkerCounts(NamedTuple):
@@ -62,15 +56,14 @@ class Worker:
     """Moves records from the broker into the online state and the lake.
 
     Args:
-        consumer: used by this worker alone.
+        consumer: used by this worker alone; one in a group shares the partitions with other workers.
         producer: for dead letters.
-        state: the online state; nobody else writes to it.
+        state: the online state.
         lake: the lake; its tables exist.
         clock: the platform's time.
         stop: set to end :meth:`run`.
-        max_poll: records of one poll, and so of one transaction of the online state.
-        flush_rows: see :class:`LakeSink`.
-        flush_s: see :class:`LakeSink`.
+        bounds: of batches and queues.
+        metrics: gets the figures.
     """
 
     def __init__(
@@ -81,73 +74,76 @@ class Worker:
         lake: Lake,
         clock: Clock,
         *,
-        stop: threading.Event | None = None,
-        max_poll: int = 2_000,
-        flush_rows: int = 5_000,
-        flush_s: float = 1.0,
+        stop: StopSignal | None = None,
+        bounds: Bounds | None = None,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._consumer = consumer
         self._producer = producer
         self._state = state
-        self._clock = clock
-        self._stop = stop or threading.Event()
-        self._max_poll = max_poll
+        self._lake = lake
+        self._stop = Stopping(stop)
+        self._bounds = bounds or Bounds()
+        self._metrics = metrics or WorkerMetrics()
         self.counts = WorkerCounts()
-
-        def sink(table: str, topic: str, rows_of: Any) -> LakeSink[Any]:
-            partitions = consumer.partitions(topic)
-            return LakeSink(
-                lake, table, topic, partitions, rows_of, max_rows=flush_rows, max_wait_s=flush_s, stop=self._stop
-            )
-
+        self._events_sink: LakeSink[ConsumedEvent] = self._sink(names.TABLE_EVENTS, names.TOPIC_EVENTS, event_rows)
         self._sinks: dict[str, LakeSink[Any]] = {
-            names.TOPIC_EVENTS: sink(names.TABLE_EVENTS, names.TOPIC_EVENTS, event_rows),
-            names.TOPIC_ITEMS: sink(names.TABLE_ITEMS, names.TOPIC_ITEMS, item_rows),
-            names.TOPIC_SERVED_LISTS: sink(names.TABLE_SERVED_LISTS, names.TOPIC_SERVED_LISTS, served_list_rows),
+            names.TOPIC_EVENTS: self._events_sink,
+            names.TOPIC_ITEMS: self._sink(names.TABLE_ITEMS, names.TOPIC_ITEMS, item_rows),
+            names.TOPIC_SERVED_LISTS: self._sink(names.TABLE_SERVED_LISTS, names.TOPIC_SERVED_LISTS, served_list_rows),
         }
-        self._handlers: dict[str, Callable[[list[Record]], None]] = {
-            names.TOPIC_EVENTS: self._events,
-            names.TOPIC_ITEMS: self._items,
-            names.TOPIC_SERVED_LISTS: self._served_lists,
+        self._lake_first = LakeFirst(lake)
+        self._backlog = Backlog(self._bounds.backlog_records, self._bounds.backlog_bytes)
+        self._ownership = Ownership(state, self._sinks, self._backlog)
+        self._intake = Intake(
+            consumer,
+            clock,
+            self._backlog,
+            lambda: self._ownership.generation,
+            max_poll=self._bounds.poll,
+            stop=self._stop,
+            late_us=self._metrics.shortest_lateness_us,
+            ends=lambda ends: self._metrics.ends(ends, self._ownership.online),
+        )
+        self._handlers: dict[str, Callable[[list[Chunk]], None]] = {
+            names.TOPIC_EVENTS: self._apply_events,
+            names.TOPIC_ITEMS: self._apply_items,
+            names.TOPIC_SERVED_LISTS: self._keep_served_lists,
         }
-        self._online = {topic: dict(state.positions(topic)) for topic in (names.TOPIC_EVENTS, names.TOPIC_ITEMS)}
-        self._online[names.TOPIC_SERVED_LISTS] = dict(self._sinks[names.TOPIC_SERVED_LISTS].positions)
 
-    def start_positions(self) -> dict[str, dict[int, int]]:
-        """Where to read from: for each partition the older of what the lake and the online state have."""
-        return {
-            topic: {p: min(at, self._online[topic].get(p, 0)) for p, at in self._sinks[topic].positions.items()}
-            for topic in _TOPICS
-        }
+    def _sink(self, table: str, topic: str, rows_of: Callable[[Sequence[Any]], Any]) -> LakeSink[Any]:
+        return LakeSink(
+            self._lake,
+            table,
+            topic,
+            rows_of,
+            max_rows=self._bounds.flush_rows,
+            max_bytes=self._bounds.backlog_bytes,
+            max_wait_s=self._bounds.flush_s,
+            stop=self._stop,
+            took=lambda rows, seconds: self._metrics.flushed(table, rows, seconds),
+        )
 
     def start(self) -> None:
-        """Take up the partitions.
-
-        Raises:
-            BrokerError: the broker's data is not the data that the positions were taken from.
-        """
-        positions = self.start_positions()
-        self._consumer.assign(positions)
-        _LOG.info("reading from %s", positions)
+        """Join the group; partitions come with the first poll, for a consumer without a group at once."""
+        self._consumer.subscribe(_TOPICS, self._ownership)
 
     def run(self, every_second: Callable[[], None] = lambda: None) -> None:
         """Work until ``stop`` is set, then bring everything into the lake.
 
         Args:
             every_second: called about once a second; what it raises ends the work after a last flush.
+
+        Raises:
+            WriterFenced: other workers have taken over while this one stood still; nothing of this one counts twice.
+            BrokerError: the broker's data is not the data that the positions were taken from.
         """
         next_call = next_report = time.monotonic()
         reported = self.counts
-        pause_s = 0.2
+        self._intake.start()
         try:
             while not self._stop.is_set():
-                try:
-                    self.step()
-                    pause_s = 0.2
-                except BrokerUnavailable as error:
-                    _LOG.warning("the broker is away, trying again in %.1f s: %s", pause_s, error)
-                    self._stop.wait(pause_s)
-                    pause_s = min(pause_s * 2, 5.0)
+                self._work(_WAIT_S)
                 now = time.monotonic()
                 if now >= next_call:
                     next_call = now + 1.0
@@ -157,11 +153,15 @@ class Worker:
                     _LOG.info("so far %s", " ".join(f"{k}={v}" for k, v in self.counts._asdict().items()))
         except Stopped:
             pass
+        except WriterFenced:
+            for sink in self._sinks.values():
+                sink.discard()  # whoever has the partitions now brings their records there
+            raise
         finally:
             self.close()
 
     def step(self, timeout_ms: int = 100) -> int:
-        """Poll once and deal with what came.
+        """Poll once and deal with what came, in the calling thread.
 
         Args:
             timeout_ms: how long to wait for a first record; those that are there are dealt with at once.
@@ -169,66 +169,110 @@ class Worker:
         Returns:
             How many records came.
         """
-        records = self._consumer.poll(timeout_ms, self._max_poll)
-        by_topic: dict[str, list[Record]] = {}
-        for record in records:
-            by_topic.setdefault(record.topic, []).append(record)
-        for topic, of_topic in by_topic.items():
-            self._handlers[topic](of_topic)
-        for sink in self._sinks.values():
-            sink.tick()
-        return len(records)
+        came = self._intake.read(timeout_ms)
+        while self._work(0):
+            pass
+        return came
 
     def close(self) -> None:
-        """Bring what was gathered into the lake."""
-        for sink in self._sinks.values():
-            sink.close()
+        """Bring what was gathered into the lake, and stop reading."""
+        self._stop.set()
+        with self._ownership.lock:
+            for sink in self._sinks.values():
+                sink.close()
+        self._intake.join(_JOIN_S)
 
-    def _events(self, records: list[Record]) -> None:
-        good = self._decode(records, event_of)
-        consumed = [ConsumedEvent(d.value, d.record.partition, d.record.offset) for d in good]
-        first = self._state.apply(consumed, self._advance(records))
-        fresh: list[Decoded[Event]] = [d for d, is_first in zip(good, first, strict=True) if is_first]
-        self._sinks[names.TOPIC_EVENTS].add(fresh, _last_offsets(records))
-        self._count(events=len(fresh), duplicates=len(good) - len(fresh))
+    def _work(self, wait_s: float) -> bool:
+        """Deal with the next batch if there is one; whether there was."""
+        chunks = self._backlog.take(self._bounds.batch, wait_s)
+        with self._ownership.lock:
+            if chunks and chunks[0].generation == self._ownership.generation:
+                self._handlers[chunks[0].topic](chunks)
+            for sink in self._sinks.values():
+                sink.tick()
+            if self._state.building and self._ownership.online:
+                self._build()
+        return bool(chunks)
 
-    def _items(self, records: list[Record]) -> None:
-        good = self._decode(records, item_of)
-        consumed = [_consumed_item(d) for d in good]
-        self._state.apply_items(consumed, self._advance(records))
-        self._sinks[names.TOPIC_ITEMS].add(good, _last_offsets(records))
-        self._count(items=len(good))
+    def _build(self) -> None:
+        try:
+            self._metrics.built(self._state.build_step(self._lake))
+        except StoreConflict as error:  # it goes on with the next batch
+            _LOG.warning("the build waits: %s", error)
 
-    def _served_lists(self, records: list[Record]) -> None:
-        good: list[Decoded[ServedList]] = self._decode(records, served_list_of)
-        self._advance(records)
-        self._sinks[names.TOPIC_SERVED_LISTS].add(good, _last_offsets(records))
-        self._count(served_lists=len(good))
+    def _apply_events(self, chunks: list[Chunk]) -> None:
+        rows: list[ConsumedEvent] = [row for chunk in chunks for row in chunk.rows]
+        self._bury(chunks)
+        last = _last(chunks)
+        positions = self._ownership.advance(names.TOPIC_EVENTS, last)
 
-    def _decode(self, records: list[Record], decode: Callable[[Record, int], T]) -> list[Decoded[T]]:
-        good, dead = decode_all(records, decode, self._clock)
+        def gather(answers: list[bool]) -> None:
+            self._events_sink.add(compress(rows, answers), last, sum(chunk.size for chunk in chunks))
+
+        def gather_and_flush(answers: list[bool]) -> None:
+            gather(answers)
+            self._events_sink.flush()
+
+        if any(row.event.corrects is not None for row in rows):
+            self._lake_first.raise_()
+        # A view that is being built, and the correction of an event, have to find everything in the lake.
+        lake_first: BeforeCommit | None = None
+        if self._state.building or self._lake_first.is_raised():
+            lake_first = gather_and_flush
+        began = time.monotonic()
+        first = self._persist(lambda: self._state.apply(rows, positions, lake_first))
+        self._metrics.applied(rows, [stamp for chunk in chunks for stamp in chunk.stamps], time.monotonic() - began)
+        for chunk in chunks:
+            if chunk.late:
+                self._metrics.late(chunk.late)
+        if lake_first is None:
+            gather(first)
+        fresh = sum(first)
+        self._count(events=fresh, duplicates=len(rows) - fresh)
+
+    def _apply_items(self, chunks: list[Chunk]) -> None:
+        rows = [row for chunk in chunks for row in chunk.rows]
+        self._bury(chunks)
+        last = _last(chunks)
+        positions = self._ownership.advance(names.TOPIC_ITEMS, last)
+        self._persist(lambda: self._state.apply_items(rows, positions))
+        self._sinks[names.TOPIC_ITEMS].add(rows, last, sum(chunk.size for chunk in chunks))
+        self._count(items=len(rows))
+
+    def _keep_served_lists(self, chunks: list[Chunk]) -> None:
+        rows = [row for chunk in chunks for row in chunk.rows]
+        self._bury(chunks)
+        last = _last(chunks)
+        self._ownership.advance(names.TOPIC_SERVED_LISTS, last)
+        self._sinks[names.TOPIC_SERVED_LISTS].add(rows, last, sum(chunk.size for chunk in chunks))
+        self._count(served_lists=len(rows))
+
+    def _persist(self, write: Callable[[], T]) -> T:
+        """Write to the online state, again and again while its store is away or others are in the way."""
+        pause_s = 0.1
+        while True:
+            try:
+                return write()
+            except StoreConflict as error:
+                _LOG.warning("the online state waits, trying again in %.1f s: %s", pause_s, error)
+                if self._stop.wait(pause_s):
+                    raise Stopped from error
+                pause_s = min(pause_s * 2, 5.0)
+
+    def _bury(self, chunks: Sequence[Chunk]) -> None:
+        online = self._ownership.online[chunks[0].topic]
         # What lies before the online position was buried when that position was committed.
-        online = self._online[records[0].topic]
-        new = [letter for letter in dead if letter.offset >= online.get(letter.partition, 0)]
-        bury(self._producer, new, self._stop.wait)
-        self._count(dead_letters=len(new))
-        return good
-
-    def _advance(self, records: list[Record]) -> dict[int, int]:
-        """The positions that the online state has with these records, never behind those it had."""
-        online = self._online[records[0].topic]
-        for partition, offset in _last_offsets(records).items():
-            online[partition] = max(online.get(partition, 0), offset + 1)
-        return {record.partition: online[record.partition] for record in records}
+        new: list[DeadLetter] = [
+            letter for chunk in chunks for letter in chunk.dead if letter.offset >= online[letter.partition]
+        ]
+        if new:
+            bury(self._producer, new, self._stop.wait)
+            self._count(dead_letters=len(new))
 
     def _count(self, **more: int) -> None:
         self.counts = self.counts._replace(**{k: getattr(self.counts, k) + v for k, v in more.items()})
+        self._metrics.counted(more)
 
 
-def _last_offsets(records: Sequence[Record]) -> dict[int, int]:
-    return {record.partition: record.offset for record in records}  # each partition comes in order
-
-
-def _consumed_item(decoded: Decoded[Item | None]) -> ConsumedItem:
-    item, record, ingested_us = decoded
-    return ConsumedItem(item_id_of(record), item, ingested_us, record.partition, record.offset)
+def _last(chunks: Sequence[Chunk]) -> dict[int, int]:
+    return {partition: offset for chunk in chunks for partition, offset in chunk.last.items()}

@@ -1,6 +1,9 @@
-"""Events of a table, sent through Kafka as if they happened now: for demos, load tests and rehearsals.
+"""Events of a table, sent through Kafka once more: for demos, load tests and rehearsals.
 
-Running it again is harmless: event ids are deterministic, and the worker counts each once.
+Each record carries the table's ``ingested_at`` in a header (:data:`tastemaker.names.HEADER_INGESTED_AT`), so that a
+re-enacted event keeps the time at which the platform first knew of it: a point-in-time join over it sees what it saw
+then, not everything at the time of the re-enactment. Running it again is harmless: event ids are deterministic, and
+the worker counts each once.
 """
 
 import time
@@ -13,7 +16,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from tastemaker import names
-from tastemaker.broker.protocol import BrokerError, Delivered, Producer
+from tastemaker.broker.protocol import BrokerError, Delivered, Headers, Producer
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import events_of, items_of
@@ -28,6 +31,9 @@ Progress = Callable[[int, int], None]
 _BATCH = 2_000
 _ACK_S = 60.0
 _SHORTEST_PAUSE_S = 0.02  # below it, events go together
+_TABLE_ROWS = 8_192
+
+_Outgoing = tuple[bytes, bytes, Headers]
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ def replay(
 
     Args:
         producer: where to.
-        events: columns of ``SCHEMAS["events"]``, sorted by occurred_at.
+        events: columns of ``SCHEMAS["events"]``, sorted by occurred_at; ``ingested_at`` may be null, and is then the
+            time of this replay.
         items: columns of ``SCHEMAS["items"]``; tombstones are left out.
         speed: how many times faster than they happened; None for as fast as the broker takes them.
         progress: about events; called after each acknowledged batch.
@@ -73,8 +80,8 @@ def replay(
     sent_items = 0 if items is None else send_items(producer, items_of(items))
     pause_s = _pacer(speed, now_s)
     done, total = 0, events.num_rows
-    batch: list[tuple[bytes, bytes]] = []
-    for event in events_of(events):
+    batch: list[_Outgoing] = []
+    for event, headers in zip(events_of(events), _headers(events), strict=True):
         pause = pause_s(event)
         if batch and (pause or len(batch) >= _BATCH):
             _deliver(producer, names.TOPIC_EVENTS, batch, done)
@@ -83,7 +90,7 @@ def replay(
             progress(done, total)
         if pause:
             sleep(pause)
-        batch.append((event_key(event), encode_event(event)))
+        batch.append((event_key(event), encode_event(event), headers))
     if batch:
         _deliver(producer, names.TOPIC_EVENTS, batch, done)
         done += len(batch)
@@ -102,14 +109,21 @@ def send_items(producer: Producer, items: Iterable[Item]) -> int:
     """
     done = 0
     for batch in _batches(items, _BATCH):
-        _deliver(producer, names.TOPIC_ITEMS, [(item.item_id.encode(), encode_item(item)) for item in batch], done)
+        _deliver(producer, names.TOPIC_ITEMS, [(item.item_id.encode(), encode_item(item), ()) for item in batch], done)
         done += len(batch)
     return done
 
 
-def _deliver(producer: Producer, topic: str, records: list[tuple[bytes, bytes]], before: int) -> None:
+def _headers(events: pa.Table) -> Iterator[Headers]:
+    """The headers of each row's record; none for a row that does not say when it was ingested."""
+    for batch in events.select([names.INGESTED_AT]).to_batches(max_chunksize=_TABLE_ROWS):
+        for ingested_us in batch[names.INGESTED_AT].cast(pa.int64()).to_pylist():
+            yield () if ingested_us is None else ((names.HEADER_INGESTED_AT, b"%d" % ingested_us),)
+
+
+def _deliver(producer: Producer, topic: str, records: list[_Outgoing], before: int) -> None:
     try:
-        deliveries: list[Future[Delivered]] = [producer.send(topic, key, value) for key, value in records]
+        deliveries: list[Future[Delivered]] = [producer.send(topic, *record) for record in records]
         producer.flush(_ACK_S)
         for delivery in deliveries:
             delivery.result(_ACK_S)

@@ -10,7 +10,8 @@ import msgspec
 from tastemaker import names
 from tastemaker.errors import ContractError
 from tastemaker.events.contract import check_event, encode_event, event_from_dict, event_key
-from tastemaker.events.item import encode_item, item_from_dict
+from tastemaker.events.item import Item, encode_item, item_from_dict
+from tastemaker.stream.enrichment import ItemFacts, enrich, no_facts
 from tastemaker.stream.limits import Limits, Refused
 
 __all__ = ["Checked", "Outgoing", "Result", "Status", "check_events", "check_items", "parse_json", "records_of"]
@@ -48,10 +49,11 @@ class Outgoing(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """One checked event or item; ``outgoing`` is None when it is rejected."""
+    """One checked event or item; ``outgoing`` is None when it is rejected, ``item`` also when it is no item."""
 
     result: Result
     outgoing: Outgoing | None
+    item: Item | None = None
 
 
 def parse_json(body: bytes) -> Any:
@@ -108,20 +110,37 @@ def records_of(value: Any, wrapper: str, limits: Limits) -> list[Any]:
 
 
 def check_events(
-    values: list[Any], *, now: datetime, limits: Limits, knows: Callable[[str], bool] = lambda item_id: True
+    values: list[Any],
+    *,
+    now: datetime,
+    limits: Limits,
+    knows: Callable[[str], bool] = lambda item_id: True,
+    facts_of: Callable[[str], ItemFacts | None] = no_facts,
 ) -> list[Checked]:
-    """Check events, and stamp ``event_id`` and ``occurred_at`` where they are missing.
+    """Check events, and stamp what is missing: ``event_id``, ``occurred_at``, the item's category and price.
 
     Args:
         values: decoded JSON values.
         now: the platform's time.
         limits: for the size of one event.
         knows: whether an item may be referred to.
+        facts_of: category and price of an item, see :mod:`tastemaker.stream.enrichment`.
     """
-    return [_check_event(index, value, now, limits, knows) for index, value in enumerate(values)]
+    return [
+        _check_event(index, value, now=now, limits=limits, knows=knows, facts_of=facts_of)
+        for index, value in enumerate(values)
+    ]
 
 
-def _check_event(index: int, value: Any, now: datetime, limits: Limits, knows: Callable[[str], bool]) -> Checked:
+def _check_event(
+    index: int,
+    value: Any,
+    *,
+    now: datetime,
+    limits: Limits,
+    knows: Callable[[str], bool],
+    facts_of: Callable[[str], ItemFacts | None],
+) -> Checked:
     event_id = None
     try:
         if not isinstance(value, dict):
@@ -137,6 +156,7 @@ def _check_event(index: int, value: Any, now: datetime, limits: Limits, knows: C
         if event.item_id is not None and not knows(event.item_id):
             problem = f"the catalogue has no item {event.item_id!r}; add it first with POST /v1/items"
             raise ContractError(names.ITEM_ID, problem)
+        event = enrich(event, facts_of)
         outgoing = Outgoing(names.TOPIC_EVENTS, event_key(event), _sized(encode_event(event), "event", limits))
     except ContractError as error:
         rejected = Result(
@@ -174,6 +194,7 @@ def _check_item(index: int, value: Any, now: datetime, limits: Limits) -> Checke
     return Checked(
         Result(index=index, status="accepted", item_id=item.item_id),
         Outgoing(names.TOPIC_ITEMS, item.item_id.encode(), encoded),
+        item,
     )
 
 

@@ -85,13 +85,16 @@ def lists_at(
     Raises:
         DataError: nobody known before the moment bought anything in the window.
     """
-    lake, now_us = Lake(settings.lake_dir), to_us(at)
+    # What serving would have known at that moment: events take a while to arrive.
+    lake, now_us = Lake(settings.lake_dir), to_us(at) - round(settings.processing_delay_seconds * 1_000_000)
     bought = _bought(lake, at, parameters.ranker.label_days)
     signals, layout = Signals.of(plan), RankingLayout.of(plan)
-    reader = SnapshotReader.as_of(lake, plan, now_us)
+    views = plan.views_of(names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
+    reader = SnapshotReader.as_of(lake, plan, now_us, views)
     try:
         catalogue = retrieval.catalogue.updated(reader.items_changed()[1], retrieval.items)
-        popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us)[:, signals.trend]
+        trend = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[signals.trend]
+        popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us, [trend])[:, 0]
         sources = CandidateSources.over(catalogue, retrieval.covisitation, popularity)
         users = sorted(bought)
         if len(users) > parameters.ranker.max_lists:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tastemaker import names
 from tastemaker.clock import Clock, to_us
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.snapshot import SnapshotReader
@@ -49,7 +50,9 @@ def served_rankings(
         Item ids by user, best first.
     """
     now_us = to_us(as_of)
-    reader = SnapshotReader.as_of(Lake(settings.lake_dir), plan, now_us)
+    reader = SnapshotReader.as_of(
+        Lake(settings.lake_dir), plan, now_us, plan.views_of(names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
+    )
     try:
         recommender = Recommender(release_dir, reader, _Stopped(now_us))
         lists: dict[str, list[str]] = {}

@@ -17,6 +17,8 @@ COMMANDS = [
     ["demo"], ["up"], ["status"], ["logs"], ["down"], ["train"], ["recommend"], ["send"],
     ["data", "import"], ["data", "replay"],
     ["features", "apply"], ["features", "list"], ["features", "materialize"], ["features", "rebuild"],
+    ["lake", "status"], ["lake", "compact"], ["lake", "expire"],
+    ["dead-letters", "list"], ["dead-letters", "show"], ["dead-letters", "replay"],
     ["releases", "list"], ["releases", "show"], ["releases", "promote"], ["releases", "rollback"],
 ]  # fmt: skip
 

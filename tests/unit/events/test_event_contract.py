@@ -13,6 +13,7 @@ from tastemaker.errors import ContractError
 from tastemaker.events.contract import (
     EVENT_TYPES,
     FUTURE_TOLERANCE,
+    RETRACTION,
     TYPES_WITHOUT_ITEM,
     Context,
     Event,
@@ -42,20 +43,29 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ids, inner, max_size=3),
     max_leaves=8,
 )
-events = st.builds(
-    Event,
-    event_id=ids,
-    type=st.sampled_from(EVENT_TYPES),
-    occurred_at=moments,
-    user_id=ids,
-    session_id=st.none() | ids,
-    item_id=ids,
-    value=st.none() | st.floats(0, 1e12),
-    request_id=st.none() | ids,
-    position=st.none() | st.integers(0, 100_000),
-    context=contexts,
-    extra=st.dictionaries(ids, json_values, max_size=3),
-)
+
+
+def events_of_type(kind: str) -> st.SearchStrategy[Event]:
+    return st.builds(
+        Event,
+        event_id=ids,
+        type=st.just(kind),
+        occurred_at=moments,
+        user_id=ids,
+        session_id=st.none() | ids,
+        item_id=ids,
+        value=st.none() | st.floats(0, 1e12),
+        category=texts,
+        price=st.none() | st.floats(0, 1e12),
+        corrects=ids if kind == RETRACTION else st.none() | ids,
+        request_id=st.none() | ids,
+        position=st.none() | st.integers(0, 100_000),
+        context=contexts,
+        extra=st.dictionaries(ids, json_values, max_size=3),
+    ).filter(lambda event: event.corrects != event.event_id)
+
+
+events = st.sampled_from(EVENT_TYPES).flatmap(events_of_type)
 
 
 def decode(**fields: Any) -> Event:
@@ -117,6 +127,16 @@ def test_any_values_in_known_fields_decode_or_name_a_field(fields):
         ({"item_id": None}, "item_id"),
         ({"value": -0.01}, "value"),
         ({"value": "3.5"}, "value"),
+        ({"price": -1}, "price"),
+        ({"price": 2e12}, "price"),
+        ({"category": ["kitchen", "mugs"]}, "category"),
+        ({"category": "c" * 1025}, "category"),
+        ({"corrects": ""}, "corrects"),
+        ({"corrects": "e1"}, "corrects"),  # itself
+        ({"type": "retraction"}, "corrects"),
+        ({"type": "retraction", "corrects": None}, "corrects"),
+        ({"type": "retraction", "corrects": "e1"}, "corrects"),  # itself
+        ({"type": "retraction", "corrects": "e0", "user_id": None}, "user_id"),
         ({"position": 1.5}, "position"),
         ({"position": -1}, "position"),
         ({"context": {"device": 5}}, "context.device"),
@@ -160,8 +180,22 @@ def test_a_guest_needs_a_session_only():
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES_WITHOUT_ITEM))
-def test_search_and_preference_need_no_item(kind):
-    assert decode(type=kind, item_id=None).item_id is None
+def test_search_preference_and_retraction_need_no_item(kind):
+    assert decode(type=kind, item_id=None, corrects="e0").item_id is None
+
+
+def test_any_type_may_correct_an_earlier_event():
+    event = decode(type="purchase", value=3, category="kitchen/mugs", price=1.5, corrects="e0")
+
+    assert (event.category, event.price, event.corrects) == ("kitchen/mugs", 1.5, "e0")
+    assert event.extra == {}
+
+
+def test_a_sender_that_does_not_know_the_newer_fields_stays_valid_and_sends_the_same_bytes():
+    event = decode()
+
+    assert (event.category, event.price, event.corrects) == (None, None, None)
+    assert set(json.loads(encode_event(event))) == set(VIEW)
 
 
 def test_unknown_context_fields_move_to_extra():
@@ -210,7 +244,18 @@ def test_the_published_schema_accepts_unknown_fields_as_the_wire_does():
 
 @pytest.mark.parametrize(
     "fields",
-    [{"type": "purchas"}, {"user_id": None}, {"item_id": None}, {"value": -1}, {"schema_version": 2}, {"event_id": ""}],
+    [
+        {"type": "purchas"},
+        {"type": "retraction"},
+        {"type": "retraction", "corrects": None},
+        {"user_id": None},
+        {"item_id": None},
+        {"value": -1},
+        {"price": -1},
+        {"corrects": ""},
+        {"schema_version": 2},
+        {"event_id": ""},
+    ],
 )
 def test_the_published_schema_refuses_what_the_contract_refuses(fields):
     assert refused_field(**fields)
@@ -222,5 +267,6 @@ def test_the_published_schema_lets_a_search_go_without_an_item():
     search = {name: value for name, value in VIEW.items() if name != "item_id"} | {"type": "search"}
 
     jsonschema.validate(search, event_json_schema())
+    jsonschema.validate(search | {"type": "retraction", "corrects": "e0"}, event_json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(search | {"type": "view"}, event_json_schema())

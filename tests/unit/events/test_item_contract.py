@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tastemaker.errors import ContractError
-from tastemaker.events.item import Item, decode_item, encode_item, item_from_dict
+from tastemaker.events.item import Item, category_path, decode_item, encode_item, item_from_dict
 
 MUG = {"item_id": "m1", "title": "Mug", "created_at": "2010-12-01T08:26:00Z"}
 
@@ -77,3 +77,19 @@ def test_a_wrong_value_is_refused_and_named(fields, field):
 def test_bytes_that_are_no_json_say_so(raw):
     with pytest.raises(ContractError, match="not valid JSON"):
         decode_item(raw)
+
+
+@pytest.mark.parametrize(
+    ("levels", "path"),
+    [
+        (None, None),
+        ((), None),
+        (("",), None),
+        (("kitchen",), "kitchen"),
+        (("kitchen", "mugs"), "kitchen/mugs"),
+        (("a" * 1000, "b" * 23), "a" * 1000 + "/" + "b" * 23),  # 1,024 characters: as many as an event may have
+        (("a" * 1000, "b" * 24), "a" * 1000),
+    ],
+)
+def test_category_path_fits_an_event(levels, path):
+    assert category_path(levels) == path

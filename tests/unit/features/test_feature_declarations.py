@@ -1,36 +1,56 @@
-"""What compiles, and what fails at `feast apply`, naming view, aggregation and remedy."""
+"""What compiles, and what fails at `feast apply`, naming view, part and remedy."""
 
 from datetime import timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
-from feast import Aggregation, BatchFeatureView, Entity, Field, FileSource, KafkaSource, StreamFeatureView, ValueType
+from feast import (
+    Aggregation,
+    BatchFeatureView,
+    Entity,
+    FeatureService,
+    Field,
+    FileSource,
+    KafkaSource,
+    PushSource,
+    StreamFeatureView,
+    ValueType,
+)
 from feast.data_format import DeltaFormat, JsonFormat
-from feast.types import Array, Bool, Float32, Float64, Int64, String
+from feast.types import Array, Bool, Float32, Float64, Int64, String, UnixTimestamp
 
 from tastemaker.errors import DataError
-from tastemaker.features.declarations import compile_view
+from tastemaker.events.contract import EVENT_TYPES, RETRACTION
+from tastemaker.features.declarations import DeclarationError, compile_plan, compile_view
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import DAY_US
 
 DAY = timedelta(days=1)
-JOIN_KEYS = {"user": "user_id", "item": "item_id"}
+JOIN_KEYS = {"user": "user_id", "item": "item_id", "category": "category", "shop": "shop_id"}
 USER = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
+ITEM = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
+CATEGORY = Entity(name="category", join_keys=["category"], value_type=ValueType.STRING)
+SHOP = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.STRING)
 
 
-def lake(table: str, time: str = "occurred_at") -> FileSource:
-    return FileSource(name=table, path=f"/lake/{table}", file_format=DeltaFormat(), timestamp_field=time)
+def lake(table: str, time: str = "occurred_at", **more: Any) -> FileSource:
+    return FileSource(name=table, path=f"/lake/{table}", file_format=DeltaFormat(), timestamp_field=time, **more)
 
 
-def stream(aggregations: list[Aggregation], fields: list[Field], **more: Any) -> StreamFeatureView:
-    source = KafkaSource(
+def kafka(**more: Any) -> KafkaSource:
+    return KafkaSource(
         name="stream",
         topic="t",
         kafka_bootstrap_servers="127.0.0.1:1",
         message_format=JsonFormat(schema_json="event_id string"),
         timestamp_field="occurred_at",
-        batch_source=more.pop("batch_source", lake("events")),
+        **({"batch_source": lake("events")} | more),
     )
+
+
+def stream(aggregations: list[Aggregation], fields: list[Field], **more: Any) -> StreamFeatureView:
+    source = more.pop("source", None) or kafka(batch_source=more.pop("batch_source", lake("events")))
     return StreamFeatureView(
         name="activity",
         entities=more.pop("entities", [USER]),
@@ -42,12 +62,23 @@ def stream(aggregations: list[Aggregation], fields: list[Field], **more: Any) ->
     )
 
 
+def batch(*fields: Field, **more: Any) -> BatchFeatureView:
+    declared = {"entities": [ITEM], "source": lake("items", "updated_at"), "online": True} | more
+    return BatchFeatureView(name="profile", schema=list(fields), **declared)
+
+
 def compiled(view: Any) -> ViewPlan:
     return compile_view(view, JOIN_KEYS)
 
 
 def count(**more: Any) -> Aggregation:
     return Aggregation(**({"column": "event_id", "function": "count", "name": "n"} | more))
+
+
+def one(column: str, function: str, dtype: Any, **more: Any) -> StreamFeatureView:
+    """A view of a single aggregation."""
+    tags = more.pop("tags", {})
+    return stream([Aggregation(column, function, name="x", **more)], [Field(name="x", dtype=dtype, tags=tags)])
 
 
 N = Field(name="n", dtype=Int64)
@@ -82,6 +113,39 @@ def test_windows_filters_and_defaults_are_compiled() -> None:
     assert view.owner == "someone"
 
 
+def test_every_function_compiles_to_what_it_says() -> None:
+    window = {"time_window": DAY, "slide_interval": DAY / 24}
+    found = {
+        name: compiled(one(column, function, dtype, **more)).features[0]
+        for name, column, function, dtype, more in [
+            ("mean", "price", "mean", Float64, window),
+            ("least", "value", "min", Float64, window),
+            ("distinct", "session_id", "approx_distinct(64)", Int64, window),
+            ("top", "category", "top_k(5, value)", Array(String), window),
+            ("first", "occurred_at", "time_since_first", Float64, {}),
+            ("interval", "occurred_at", "mean_interval", Float64, {}),
+            ("decayed", "value", "decayed_sum(3h)", Float64, {}),
+            ("last", "category", "last", String, {}),
+            ("prices", "price", "last_n(4)", Array(Float64), {}),
+        ]
+    }
+    assert (found["mean"].column, found["mean"].default_value != found["mean"].default_value) == ("price", True)
+    assert (found["distinct"].n, found["distinct"].default_value) == (64, 0)
+    assert (found["top"].n, found["top"].by, found["top"].dtype) == (5, "value", "list[string]")
+    assert found["decayed"].half_life_us == DAY_US // 8
+    assert (found["last"].n, found["last"].default_value) == (1, "")
+    assert (found["prices"].n, found["prices"].dtype) == (4, "list[float64]")
+
+
+def test_ratio_names_two_features_of_its_view() -> None:
+    view = stream(
+        [count(), count(name="m"), Aggregation("n / m", "ratio", name="r")],
+        [N, Field(name="m", dtype=Int64), Field(name="r", dtype=Float64, tags={"default": "0"})],
+    )
+    ratio = compiled(view).features[2]
+    assert (ratio.operands, ratio.column, ratio.default_value) == (("n", "m"), "", 0.0)
+
+
 def test_last_n_makes_a_history() -> None:
     view = compiled(
         stream(
@@ -96,68 +160,205 @@ def test_last_n_makes_a_history() -> None:
     assert [(feature.dtype, feature.n) for feature in view.features] == [("list[string]", 20), ("list[int64]", 20)]
 
 
+def test_keys_of_several_entities_keep_their_order() -> None:
+    view = compiled(stream([count()], [N], entities=[USER, CATEGORY]))
+    assert (view.entities, view.join_keys) == (("user", "category"), ("user_id", "category"))
+
+
+def test_lateness_is_that_of_the_source() -> None:
+    assert compiled(stream([count()], [N])).lateness_us == 0
+    late = kafka(watermark_delay_threshold=3 * DAY)
+    assert compiled(stream([count()], [N], source=late)).lateness_us == 3 * DAY_US
+
+
+def test_no_where_lets_all_types_through_but_retractions() -> None:
+    (n,) = compiled(stream([count()], [N])).features
+    assert set(n.types) == set(EVENT_TYPES) - {RETRACTION}
+
+
 def test_columns_of_a_table_make_a_batch_view() -> None:
-    source = lake("items", "updated_at")
-    fields = [Field(name="price", dtype=Float64), Field(name="available", dtype=Bool)]
-    item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
-    view = compiled(BatchFeatureView(name="profile", entities=[item], source=source, schema=fields, ttl=DAY))
+    view = compiled(batch(Field(name="price", dtype=Float64), Field(name="available", dtype=Bool), ttl=DAY))
     assert (view.kind, view.table, view.timestamp_field, view.ttl_us) == ("batch", "items", "updated_at", DAY_US)
     assert [feature.dtype for feature in view.features] == ["float64", "bool"]
 
 
+def test_batch_fields_name_columns_ages_paths_and_lists() -> None:
+    path, age, tags = compiled(
+        batch(
+            Field(name="shelf", dtype=String, tags={"column": "category"}),
+            Field(name="age", dtype=Float64, tags={"since": "created_at", "default": "0"}),
+            Field(name="category", dtype=Array(String)),
+        )
+    ).features
+    assert (path.column, path.dtype, path.default_value) == ("category", "string", "")
+    assert (age.column, age.function, age.default_value) == ("created_at", "age", 0.0)
+    assert (tags.dtype, tags.default_value) == ("list[string]", [])
+    vector = Field(name="vector", dtype=Array(Float64))
+    (found,) = compiled(batch(vector, source=lake("item_content", "updated_at"))).features
+    assert found.dtype == "list[float64]"
+
+
 LISTS = [Aggregation(column="item_id", function="last_n(5)", name="ids"), count()]
+IDS = Field(name="ids", dtype=Array(String))
+TWO_WHERES = [
+    Aggregation("item_id", "last_n(5)", name="ids"),
+    Aggregation("type", "last_n(5)", name="kinds"),
+]
 
 
 @pytest.mark.parametrize(
     ("view", "message"),
     [
         (stream([count(function="median")], [N]), "aggregation n: function 'median' .* use count, sum"),
-        (stream([count(column="value")], [N]), "aggregation n: count takes column event_id, not 'value'"),
+        (stream([count(column="brand")], [N]), "aggregation n: count takes column event_id or .*, not 'brand'"),
         (stream([count(time_window=DAY)], [N]), "aggregation n: a window needs a slide_interval shorter"),
+        (
+            stream([count(time_window=DAY, slide_interval=DAY)], [N]),
+            "aggregation n: a window needs a slide_interval shorter",
+        ),
+        (
+            stream([count(slide_interval=DAY)], [N]),
+            "aggregation n: a slide_interval needs a time_window",
+        ),
         (
             stream([count(time_window=30 * DAY, slide_interval=timedelta(minutes=1))], [N]),
             "aggregation n: 43200 tiles per entity are too many",
         ),
         (
-            stream(
-                [count(column="occurred_at", function="time_since_last", time_window=DAY)],
-                [Field(name="n", dtype=Float64)],
-            ),
-            "aggregation n: time_since_last has no window; remove time_window",
+            one("occurred_at", "time_since_last", Float64, time_window=DAY, slide_interval=DAY / 2),
+            "aggregation x: time_since_last has no window; remove time_window",
         ),
-        (
-            stream([count()], [Field(name="n", dtype=Float32)]),
-            "aggregation n: .* its values are int64; change the Field",
-        ),
+        (one("price", "stddev(3)", Float64), "aggregation x: stddev takes no argument"),
+        (one("price", "decayed_sum", Float64), r"aggregation x: 'decayed_sum' needs a half-life, such as"),
+        (one("item_id", "approx_distinct", Int64), r"aggregation x: .* needs a number from 16 to 16384"),
+        (one("item_id", "top_k(500)", Array(String)), "aggregation x: .* needs a number from 1 to 100"),
+        (one("value", "last", String), "aggregation x: .* its values are float64; change the Field"),
+        (stream([count()], [Field(name="n", dtype=Float32)]), "aggregation n: .* its values are int64"),
         (
             stream([count()], [Field(name="m", dtype=Int64)]),
-            r"aggregation n: the schema has no field .* add Field\('n'\)",
+            r"aggregation n: the schema has no field .* add Field\(name='n'",
         ),
+        (stream([count(), count()], [N]), "aggregation n: two aggregations have that name"),
         (stream([count()], [N, Field(name="m", dtype=Int64)]), "field m: no aggregation has that name"),
-        (stream([count()], [N], tags={"where": "value > 3"}), "aggregation n: where 'value > 3' does not parse"),
-        (stream([count()], [Field(name="n", dtype=Int64, tags={"default": "x"})]), "field n: default 'x' is no number"),
         (
-            stream(LISTS, [N, Field(name="ids", dtype=Array(String))]),
-            "aggregation ids: a view with last_n has only last_n",
+            stream([count(name="select")], [Field(name="select", dtype=Int64)]),
+            "field select: this cannot be a column's name",
         ),
-        (stream([count()], [N], batch_source=lake("items")), "aggregations run over the events"),
-        (stream([count()], [N], batch_source=lake("elsewhere")), "is no lake table"),
+        (stream([count(name="a-b")], [Field(name="a-b", dtype=Int64)]), "field a-b: this cannot be a column's name"),
+        (stream([count()], [N], tags={"where": "value > 3"}), "aggregation n: where 'value > 3' does not parse"),
+        (stream([count()], [N], tags={"where": "type = 'click'"}), "aggregation n: .* event types are impression"),
+        (stream([count()], [N], tags={"where": "type = 'retraction'"}), "aggregation n: no view sees a retraction"),
+        (one("event_id", "count", Int64, tags={"default": "x"}), "field x: default 'x' is no number"),
+        (one("event_id", "count", Int64, tags={"default": "0.5"}), "field x: default '0.5' is no whole number"),
+        (
+            one("category", "top_k(3)", Array(String), tags={"default": "a"}),
+            "field x: a list that is not known is empty; remove its default",
+        ),
+        (one("n over m", "ratio", Float64), "aggregation x: column 'n over m' of a ratio names two features"),
+        (
+            stream([count(), Aggregation("n / m", "ratio", name="r")], [N, Field(name="r", dtype=Float64)]),
+            "aggregation r: 'm' is no count or sum or approx_distinct of this view; it has n",
+        ),
+        (stream(LISTS, [N, IDS]), "aggregation n: a view with last or last_n has no other functions"),
+        (
+            stream(TWO_WHERES, [IDS, Field(name="kinds", dtype=Array(String), tags={"where": "type = 'view'"})]),
+            "aggregation kinds: a view with last or last_n has one where for all",
+        ),
+        (stream([], [N]), "activity: it has no aggregations; .* BatchFeatureView"),
+        (stream([count()], [N], entities=[]), "activity: it has no entity"),
+        (stream([count()], [N], entities=[SHOP]), "activity: aggregations run over the events, by user"),
+        (stream([count()], [N], batch_source=lake("items")), "activity: aggregations run over the events"),
+        (stream([count()], [N], batch_source=lake("elsewhere")), "activity: its batch source .* is no lake table"),
+        (
+            stream([count()], [N], source=PushSource(name="push", batch_source=lake("events"))),
+            "activity: its source is no KafkaSource",
+        ),
+        (
+            stream([count()], [N], enable_tiling=True, tiling_hop_size=DAY / 24),
+            "activity: .* remove enable_tiling",
+        ),
+        (
+            stream([count()], [N], udf=lambda frame: frame, udf_string="lambda frame: frame"),
+            "activity: its function would not run; .* on_demand_feature_view",
+        ),
+        (
+            stream(
+                [Aggregation("value", "sum", name=f"n{number}") for number in range(70)],
+                [
+                    Field(
+                        name=f"n{number}",
+                        dtype=Float64,
+                        # 70 different filters: the subsets of seven types, by the bits of a number from 1 on.
+                        tags={
+                            "where": "type in ("
+                            + ", ".join(f"'{EVENT_TYPES[bit]}'" for bit in range(7) if (number + 1) >> bit & 1)
+                            + ")"
+                        },
+                    )
+                    for number in range(70)
+                ],
+            ),
+            # One for the newest event, and one per sum.
+            "activity: its features need 71 partial aggregates, at most 64 fit a view",
+        ),
+        (batch(Field(name="colour", dtype=String)), "field colour: the lake table items has no column colour"),
+        (batch(Field(name="title", dtype=Float32)), "field title: type .* is not stored"),
+        (batch(Field(name="title", dtype=UnixTimestamp)), "field title: type .* is not stored"),
+        (batch(Field(name="title", dtype=Float64)), "field title: column title is string, which does not fit"),
+        (
+            batch(Field(name="created_at", dtype=Int64)),
+            r"field created_at: column created_at is timestamp.* for its age, say tags=\{'since'",
+        ),
+        (
+            batch(Field(name="age", dtype=Float64, tags={"since": "price"})),
+            "field age: the days since price need a time column",
+        ),
+        (
+            batch(Field(name="available", dtype=Bool, tags={"default": "perhaps"})),
+            "field available: default 'perhaps' is no true or false",
+        ),
+        (batch(Field(name="price", dtype=Float64), online=False), "profile: .* set online=True"),
+        (
+            batch(Field(name="price", dtype=Float64), aggregations=[Aggregation("price", "sum", name="price")]),
+            "profile: aggregations need a StreamFeatureView",
+        ),
+        (
+            batch(Field(name="price", dtype=Float64), source=lake("items", "title")),
+            "profile: its source's time 'title' is no time column",
+        ),
+        (
+            batch(Field(name="price", dtype=Float64), source=lake("items", "updated_at", created_timestamp_column="x")),
+            "profile: its source's time 'x' is no time column",
+        ),
+        (batch(Field(name="price", dtype=Float64), entities=[USER]), "profile: .* no column user_id to join by"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_declaration_that_cannot_run_names_the_line_to_change(view: Any, message: str) -> None:
-    with pytest.raises(DataError, match=r"^view activity") as caught:
+def test_declaration_that_cannot_run_says_what_to_change(view: Any, message: str) -> None:
+    with pytest.raises(DeclarationError, match=r"^view (activity|profile)") as caught:
         compiled(view)
     assert caught.match(message)
 
 
-def test_batch_field_must_be_a_column_of_a_stored_type() -> None:
-    item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
+def test_entity_of_numbers_is_refused() -> None:
+    shop = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.INT64)
+    with pytest.raises(DataError, match=r"^entity shop: its ids are INT64; .* value_type=ValueType.STRING"):
+        compile_plan([], [], [shop])
 
-    def batch(field: Field) -> BatchFeatureView:
-        return BatchFeatureView(name="profile", entities=[item], source=lake("items", "updated_at"), schema=[field])
 
-    with pytest.raises(DataError, match="view profile, field colour: the lake table items has no such column"):
-        compiled(batch(Field(name="colour", dtype=String)))
-    with pytest.raises(DataError, match=r"view profile, field category: .* use Int64, Float64, Bool or String"):
-        compiled(batch(Field(name="category", dtype=Array(String))))
+def test_service_that_renames_a_join_key_is_refused() -> None:
+    view = stream([count()], [N])
+    service = FeatureService(name="s", features=[view.with_join_key_map({"user_id": "buyer"})])
+    with pytest.raises(DataError, match=r"^service s: it renames view activity or its join keys"):
+        compile_plan([view], [service], [USER])
+
+
+def test_services_name_views_and_features_in_order() -> None:
+    view = stream([count(), count(name="m")], [N, Field(name="m", dtype=Int64)])
+    plan = compile_plan([view], [FeatureService(name="s", features=[view[["m", "n"]]])], [USER])
+    assert plan.service("s").features == (("activity", "m"), ("activity", "n"))
+
+
+def test_a_frame_is_no_declaration() -> None:
+    with pytest.raises(AttributeError):
+        compile_plan([pd.DataFrame()], [], [USER])

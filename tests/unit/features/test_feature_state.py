@@ -1,7 +1,7 @@
 """Exactly once: positions, duplicates and state go together, whatever comes again or breaks in between."""
 
-import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reader import FeatureReader
 from tastemaker.features.state import ConsumedEvent, ConsumedItem, FeatureState, WriterFenced
+from tastemaker.features.stores.memory import MemoryStore
+from tastemaker.features.stores.memory_transaction import MemoryTransaction
+from tastemaker.features.stores.protocol import StoreConflict, StoreUnavailable
 from tastemaker.lake.tables import Lake
 
 START = datetime(2011, 12, 9, 12, tzinfo=UTC)
@@ -97,29 +100,122 @@ def test_positions_never_go_back(state: FeatureState) -> None:
     assert state.positions(names.TOPIC_EVENTS) == {0: 8}
 
 
-def test_failed_batch_leaves_nothing_behind(path: Path, state: FeatureState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_batch_leaves_nothing_behind(path: Path, state: FeatureState) -> None:
+    def fail(answers: list[bool]) -> None:
+        assert answers == [True, True]
+        raise OSError("the lake's disk is full")
+
     state.apply([record("a", 0)], {0: 1})
-    with monkeypatch.context() as broken:
-        broken.setattr(state, "_advance", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("disk is full")))
-        with pytest.raises(sqlite3.OperationalError):
-            state.apply([record("b", 1), record("c", 2)], {0: 3})
+    with pytest.raises(OSError, match="disk is full"):
+        state.apply([record("b", 1), record("c", 2)], {0: 3}, fail)
     assert bought(path) == 1
     assert state.positions(names.TOPIC_EVENTS) == {0: 1}
-    # The same records again: first occurrences still, and counted once although they were in memory already.
+    # The same records again: first occurrences still, and counted once although they were merged already.
     assert state.apply([record("b", 1), record("c", 2)], {0: 3}) == [True, True]
     assert bought(path) == 3
 
 
+def test_place_that_stands_twice_in_a_batch_counts_once(path: Path, state: FeatureState) -> None:
+    assert state.apply([record("a", 0), record("a", 0), record("b", 1)], {0: 2}) == [True, True, True]
+    assert bought(path) == 2
+
+
+def test_empty_batch_moves_positions(state: FeatureState) -> None:
+    assert state.apply([], {0: 7}) == []
+    assert state.positions(names.TOPIC_EVENTS) == {0: 7}
+
+
 def test_superseded_writer_is_fenced_and_its_batch_is_not_applied(path: Path, state: FeatureState) -> None:
+    state.claim(names.TOPIC_EVENTS, [0, 1])
     state.apply([record("a", 0)], {0: 1})
     successor = FeatureState.open(path, PLAN)
-    with pytest.raises(WriterFenced, match="stop this worker"):
+    successor.claim(names.TOPIC_EVENTS, [0])
+    with pytest.raises(WriterFenced, match="stop working on it"):
         state.apply([record("b", 1)], {0: 2})
-    with pytest.raises(WriterFenced):
-        state.apply_items([], {0: 1})
     assert successor.apply([record("b", 1)], {0: 2}) == [True]
-    assert bought(path) == 2
+    assert state.apply([record("c", 0, partition=1)], {1: 1}) == [True]  # the other partition is still its own
+    assert bought(path) == 3
     successor.close()
+
+
+@pytest.mark.parametrize("location", ["sqlite", "memory:two-writers"])
+def test_two_writers_share_a_row_and_neither_overwrites_the_other(tmp_path: Path, location: str) -> None:
+    where = tmp_path / "shared.sqlite" if location == "sqlite" else location
+    first, second = FeatureState.open(where, PLAN), FeatureState.open(where, PLAN)
+    first.claim(names.TOPIC_EVENTS, [0])
+    second.claim(names.TOPIC_EVENTS, [1])
+    for number in range(6):  # each keeps the row in memory, and must notice what the other one wrote
+        writer, partition = (first, 0) if number % 2 else (second, 1)
+        writer.apply([record(f"e{number}", number, partition)], {partition: number + 1})
+    reader = FeatureReader(where, PLAN)
+    assert reader.row("by_user_bought", "u1", LATER_US) == {"bought": 6}
+    assert len(reader.history("by_user_items", "u1")) == 6
+    reader.close()
+    first.close()
+    second.close()
+
+
+class ConflictingStore(MemoryStore):
+    """Finds a conflict at the end of some transactions."""
+
+    conflicts = 0
+    error: type[StoreConflict] = StoreConflict
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        with super().transaction() as running:
+            yield running
+            if self.conflicts:
+                self.conflicts -= 1
+                raise self.error("another worker was faster")
+
+
+def conflicting(name: str) -> tuple[ConflictingStore, FeatureState, list[float]]:
+    pauses: list[float] = []
+    store = ConflictingStore(name)
+    return store, FeatureState(store, PLAN, pause=pauses.append), pauses
+
+
+def test_batch_is_done_again_after_a_conflict_and_counts_once() -> None:
+    store, state, pauses = conflicting("conflicts")
+    answers: list[list[bool]] = []
+    store.conflicts = 2
+    assert state.apply([record("a", 0)], {0: 1}, answers.append) == [True]
+    assert answers == [[True]] * 3
+    assert pauses == [0.01, 0.02]
+    store.conflicts = 1
+    state.apply([record("b", 1)], {0: 2})
+    reader = FeatureReader(store.reader(), PLAN)
+    assert reader.row("by_user_bought", "u1", LATER_US) == {"bought": 2}
+    store.conflicts = 1
+    state.apply_items([ConsumedItem("i1", None, 1, 0, 0)], {0: 1})
+    assert state.positions(names.TOPIC_ITEMS) == {0: 1}
+
+
+def test_conflicts_without_end_are_raised() -> None:
+    store, state, pauses = conflicting("endless")
+    store.conflicts = 10_000
+    with pytest.raises(StoreConflict, match="faster"):
+        state.apply([record("a", 0)], {0: 1})
+    assert 10 < sum(pauses) < 30
+
+
+def test_store_that_is_away_is_reported_at_once() -> None:
+    store, state, pauses = conflicting("away")
+    store.conflicts, store.error = 1, StoreUnavailable
+    with pytest.raises(StoreUnavailable):
+        state.apply([record("a", 0)], {0: 1})
+    assert pauses == []
+
+
+def test_event_ids_are_forgotten_by_age() -> None:
+    now = [1_000]
+    state = FeatureState(MemoryStore("ages", now_us=lambda: now[0]), PLAN)
+    state.apply([record("a", 0)], {0: 1})
+    now[0] = 2_000
+    state.apply([record("b", 1)], {0: 2})
+    assert state.prune(2_000) == 1
+    assert state.apply([record("a", 2), record("b", 3)], {0: 4}) == [True, False]
 
 
 def changed(default: float) -> FeaturePlan:
@@ -129,15 +225,17 @@ def changed(default: float) -> FeaturePlan:
     return FeaturePlan(views=(replace(first, features=(feature,)), PLAN.views[1]))
 
 
-def test_other_declarations_ask_for_a_rebuild(path: Path, state: FeatureState) -> None:
+def test_new_store_is_empty_until_it_has_what_the_lake_has(path: Path, state: FeatureState, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.create()
+    shares: list[float] = []
+    assert state.is_empty
+    state.bootstrap(lake, shares.append)
+    assert not state.is_empty
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
     state.close()
-    other = FeatureState.open(path, changed(1.0))
-    assert other.is_stale
-    with pytest.raises(DataError, match="rebuild it from the lake"):
-        other.apply([record("a", 0)], {0: 1})
-    with pytest.raises(DataError, match="other declarations of by_user_bought"):
-        FeatureReader(path, other.plan)
-    other.close()
+    assert not FeatureState.open(path, PLAN).is_empty
 
 
 def test_bootstrap_keeps_the_replaced_views_for_the_releases_that_read_them(
@@ -150,6 +248,7 @@ def test_bootstrap_keeps_the_replaced_views_for_the_releases_that_read_them(
     for default in (1.0, 2.0):
         newer = FeatureState.open(path, changed(default))
         newer.bootstrap(lake)  # an empty lake: what is new knows nothing
+        newer.bootstrap(lake)  # again, by the same declarations: former views stay
         newer.close()
         new = FeatureReader(path, changed(default))
         assert new.row("by_user_bought", "u1", LATER_US) == {"bought": int(default)}

@@ -5,23 +5,21 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from lake_tables import events_table, items_table
 from stream_cases import THEN, event, item
 
 from tastemaker import names
-from tastemaker.broker.protocol import Record
 from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import CleaningReport, Dataset
 from tastemaker.events.contract import Event
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.stream.backfill import Backfilled, backfill, imported_items
-from tastemaker.stream.decode import Decoded
-from tastemaker.stream.rows import event_rows, item_rows
+from tastemaker.stream.enrichment import ItemFacts
 
 
 def dataset(*events: Event, item_ids: tuple[str, ...] = ("mug",)) -> Dataset:
-    nowhere = Record("", -1, -1, b"", None, 0)
-    rows = event_rows([Decoded(made, nowhere, 1_000_000) for made in events])
-    items = item_rows([Decoded(item(i), Record("", -1, -1, i.encode(), None, 0), 1_000_000) for i in item_ids])
+    rows = events_table(events, lambda made: 1_000_000)
+    items = items_table([item(item_id) for item_id in item_ids], updated_us=1_000_000)
     return Dataset("shop", rows, items, CleaningReport("a test", kept=len(events)))
 
 
@@ -51,7 +49,7 @@ def test_longer_history_adds_what_is_new(lake):
 
 def test_event_that_came_live_before_is_not_added_again(lake):
     lake.create()
-    live = event_rows([Decoded(event("e1"), Record(names.TOPIC_EVENTS, 0, 0, b"", None, 0), 1_000_000)])
+    live = events_table([event("e1")], lambda made: 1_000_000)
     lake.append(names.TABLE_EVENTS, live, {"worker:x:0": 0})
     assert backfill(lake, dataset(event("e1"), event("e2"))).events == 1
     assert ids(lake, names.TABLE_EVENTS, names.EVENT_ID) == ["e1", "e2"]
@@ -64,16 +62,31 @@ def test_event_id_that_stands_twice_in_the_source_is_refused(lake):
 
 def test_imported_items_are_those_whose_newest_row_is_no_tombstone(tmp_path):
     lake = Lake(tmp_path / "lake")
-    assert imported_items(lake) == set()
+    assert list(imported_items(lake)) == []
     lake.create()
     schema = SCHEMAS[names.TABLE_ITEMS]
-    # (item, seconds, tombstone): "gone" was removed after it came; "back" came again after it was removed.
-    rows = [("kept", 1, False), ("gone", 1, False), ("gone", 2, True), ("back", 1, True), ("back", 2, False)]
+    # (item, seconds, tombstone, category, price): "gone" was removed after it came; "back" came again after it was
+    # removed; "changed" lost its price.
+    rows = [
+        ("kept", 1, False, ["kitchen", "mugs"], 2.5),
+        ("gone", 1, False, None, None),
+        ("gone", 2, True, None, None),
+        ("back", 1, True, None, None),
+        ("back", 2, False, [], 1.0),
+        ("changed", 2, False, ["tea"], None),
+        ("changed", 1, False, ["kitchen"], 9.0),
+    ]
     known = {
         names.ITEM_ID: [row[0] for row in rows],
         names.UPDATED_AT: [row[1] * 1_000_000 for row in rows],
         names.DELETED: [row[2] for row in rows],
+        names.CATEGORY: [row[3] for row in rows],
+        names.PRICE: [row[4] for row in rows],
     }
     table = pa.table({f.name: pa.array(known.get(f.name, [None] * len(rows)), f.type) for f in schema})
     lake.append(names.TABLE_ITEMS, table, {"test": 1})
-    assert imported_items(lake) == {"kept", "back"}
+    assert dict(imported_items(lake)) == {
+        "kept": ItemFacts("kitchen/mugs", 2.5),
+        "back": ItemFacts(None, 1.0),
+        "changed": ItemFacts("tea", None),
+    }

@@ -1,5 +1,6 @@
 """The collector's routes, with the in-memory broker behind them."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 from stream_cases import CLOCK, THEN, AwayProducer, DeafProducer, broker, item
 
 from tastemaker import names
-from tastemaker.broker.memory import MemoryBroker
+from tastemaker.broker.memory import MemoryBroker, MemoryConsumer
 from tastemaker.broker.protocol import BrokerUnavailable, Consumer, Producer
 from tastemaker.events.contract import EVENT_TYPES, decode_event
 from tastemaker.events.item import decode_item, encode_item
@@ -303,3 +304,62 @@ def test_metrics_count_outcomes_without_labels_from_requests(client):
     assert samples["tastemaker_collector_responses_total", "404", "other"] == 1
     assert samples["tastemaker_collector_catalogue_items",] == 2
     assert not any("17850" in label for key in samples for label in key)
+
+
+def test_event_is_stamped_with_its_item_s_category_and_price_at_that_time(memory, client):
+    teapot = {"item_id": "teapot", "title": "Teapot", "category": ["kitchen", "tea"], "price": 12.5}
+    client.post("/v1/items", json=teapot)
+    client.post("/v1/events", json=VIEW | {"event_id": "before", "item_id": "teapot"})
+    client.post("/v1/items", json=teapot | {"category": ["sale"], "price": 10})
+    client.post("/v1/events", json=VIEW | {"event_id": "after", "item_id": "teapot"})
+    facts = {e.event_id: (e.category, e.price) for e in (decode_event(record.value) for record in stored(memory))}
+    assert facts == {"before": ("kitchen/tea", 12.5), "after": ("sale", 10.0)}
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored_facts"),
+    [
+        ({"price": 9.0}, ("kitchen", 9.0)),  # a price that was really paid stays, the rest is filled in
+        ({"category": "gifts"}, ("gifts", 12.5)),
+        ({"category": "gifts", "price": 0}, ("gifts", 0.0)),
+        ({"category": None, "price": None}, ("kitchen", 12.5)),
+    ],
+)
+def test_what_a_sender_says_of_the_item_is_kept(memory, client, sent, stored_facts):
+    client.post("/v1/items", json={"item_id": "pot", "title": "Pot", "category": ["kitchen"], "price": 12.5})
+    assert client.post("/v1/events", json=VIEW | {"item_id": "pot"} | sent).status_code == 202
+    (record,) = stored(memory)
+    event = decode_event(record.value)
+    assert (event.category, event.price) == stored_facts
+
+
+def test_event_of_an_unknown_item_goes_without_facts_where_unknown_items_are_accepted(memory):
+    with collector(memory, reject_unknown_items=False) as client:
+        assert client.post("/v1/events", json=VIEW | {"item_id": "unheard-of"}).status_code == 202
+        assert client.post("/v1/events", json={"type": "search", "user_id": "u1"}).status_code == 202
+    assert [(e.category, e.price) for e in (decode_event(r.value) for r in stored(memory))] == [(None, None)] * 2
+
+
+def test_retraction_is_accepted_without_an_item_and_refused_without_what_it_corrects(memory, client):
+    retraction = {"type": "retraction", "user_id": "u1", "event_id": "r1"}
+    (refused,) = client.post("/v1/events", json=retraction).json()["results"]
+    assert (refused["status"], refused["field"]) == ("rejected", "corrects")
+    (itself,) = client.post("/v1/events", json=retraction | {"corrects": "r1"}).json()["results"]
+    assert (itself["status"], itself["field"]) == ("rejected", "corrects")
+    assert client.post("/v1/events", json=retraction | {"corrects": "e1"}).status_code == 202
+    (record,) = stored(memory)
+    assert (record.key, decode_event(record.value).corrects) == (b"u1", "e1")
+
+
+def test_not_ready_before_the_catalogue_is_loaded(memory):
+    class Silent(MemoryConsumer):
+        def poll(self, timeout_ms: int, max_records: int) -> list[Any]:
+            time.sleep(0.5)  # twelve silent polls would count as "all read"
+            return []
+
+    with collector(memory, connect=lambda: Silent(memory)) as client:
+        deadline = time.monotonic() + 10
+        while (ready := client.get("/health/ready")).json()["broker"] != "reachable":
+            assert time.monotonic() < deadline
+        assert ready.status_code == 503
+        assert ready.json()["catalogue"]["loaded"] is False

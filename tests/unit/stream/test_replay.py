@@ -2,32 +2,44 @@
 
 from datetime import timedelta
 
+import lake_tables
 import pyarrow as pa
 import pytest
 from stream_cases import THEN, AwayProducer, broker, event, item
 
 from tastemaker import names
-from tastemaker.broker.protocol import BrokerError, Record
+from tastemaker.broker.protocol import BrokerError
+from tastemaker.clock import to_us
 from tastemaker.errors import DataError
-from tastemaker.events.contract import decode_event
+from tastemaker.events.contract import Event, decode_event
 from tastemaker.events.item import decode_item
-from tastemaker.stream.decode import Decoded
 from tastemaker.stream.replay import Replayed, replay
-from tastemaker.stream.rows import event_rows, item_rows
 
 EVENTS = [
-    event(f"e{n}", user_id=f"u{n % 3}", occurred_at=THEN + timedelta(seconds=10 * n), extra={"n": n}) for n in range(9)
+    event(
+        f"e{n}",
+        user_id=f"u{n % 3}",
+        occurred_at=THEN + timedelta(seconds=10 * n),
+        category="kitchen",
+        price=n / 2,
+        corrects=f"older{n}" if n % 2 else None,
+        extra={"n": n},
+    )
+    for n in range(9)
 ]
 MUG = item("mug", category=("kitchen",), attributes={"colour": "red"})
 
 
 def events_table() -> pa.Table:
-    return event_rows([Decoded(made, Record("", -1, -1, None, None, 0), 0) for made in EVENTS])
+    return lake_tables.events_table(EVENTS, ingested_us)
+
+
+def ingested_us(made: Event) -> int:
+    return to_us(made.occurred_at) + 1_500_000
 
 
 def items_table() -> pa.Table:
-    records = [Record("", -1, n, key, None, 0) for n, key in enumerate((b"mug", b"tea"))]
-    return item_rows([Decoded(MUG, records[0], 0), Decoded(None, records[1], 0)])
+    return lake_tables.items_table([MUG, "tea"], updated_us=0)
 
 
 def test_everything_arrives_as_it_is_in_the_table_in_each_user_s_order():
@@ -44,6 +56,24 @@ def test_everything_arrives_as_it_is_in_the_table_in_each_user_s_order():
         assert own == sorted(own)
     (log,) = memory.logs(names.TOPIC_ITEMS)
     assert [(record.key, decode_item(record.value or b"")) for record in log] == [(b"mug", MUG)]
+
+
+def test_ingestion_times_of_the_table_travel_in_a_header():
+    memory = broker()
+    replay(memory.producer(), events_table())
+    records = [record for log in memory.logs(names.TOPIC_EVENTS) for record in log]
+    assert {decode_event(record.value).event_id: record.headers for record in records} == {
+        made.event_id: (("ingested-at-us", str(ingested_us(made)).encode()),) for made in EVENTS
+    }
+
+
+def test_row_without_an_ingestion_time_goes_without_the_header():
+    memory = broker()
+    table = events_table()
+    index = table.schema.get_field_index(names.INGESTED_AT)
+    unknown = table.set_column(index, table.schema.field(index), pa.nulls(len(table), table.schema.types[index]))
+    replay(memory.producer(), unknown.slice(0, 1))
+    assert [record.headers for log in memory.logs(names.TOPIC_EVENTS) for record in log] == [()]
 
 
 def test_speed_keeps_the_pauses_between_events_divided_by_it():

@@ -19,11 +19,11 @@ from tastemaker.broker.protocol import Producer
 from tastemaker.events.contract import Event, encode_event, event_key
 from tastemaker.events.dead_letter import DeadLetter, decode_dead_letter
 from tastemaker.events.item import encode_item
-from tastemaker.features.database import memory_location
 from tastemaker.features.reader import FeatureReader
 from tastemaker.features.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.serving.contract import RecommendationRequest, ServedList
+from tastemaker.stream.bounds import Bounds
 from tastemaker.stream.consume import Worker
 
 
@@ -34,8 +34,11 @@ class World:
         self.broker: MemoryBroker = broker()
         self.lake = Lake(root / uuid4().hex)
         self.lake.create()
-        self.location = memory_location(uuid4().hex)
-        self.state = FeatureState.open(self.location, PLAN)
+        self.location = f"memory:{uuid4().hex}"
+        self.state = self.open_state()
+
+    def open_state(self) -> FeatureState:
+        return FeatureState.open(self.location, PLAN, lake=self.lake)
 
     def send(self, *events: Event) -> None:
         for sent in events:
@@ -43,9 +46,14 @@ class World:
 
     def worker(self, producer: Producer | None = None, max_poll: int = 2_000, **options: Any) -> Worker:
         """A worker that appends to the lake only when it is closed or the test says so."""
-        options = {"flush_rows": 10**9, "flush_s": 10**9, "max_poll": max_poll} | options
         made = Worker(
-            self.broker.consumer(), producer or self.broker.producer(), self.state, self.lake, CLOCK, **options
+            self.broker.consumer(),
+            producer or self.broker.producer(),
+            self.state,
+            self.lake,
+            CLOCK,
+            bounds=Bounds(poll=max_poll, flush_rows=10**9, flush_s=10**9),
+            **options,
         )
         made.start()
         return made
@@ -120,8 +128,8 @@ def test_crash_before_the_lake_has_it_repeats_only_the_lake_s_part(world):
 def test_online_state_that_is_behind_catches_up_without_new_rows_in_the_lake(world, tmp_path):
     world.send(event("e1"), event("e2"))
     world.drain(world.worker())
-    world.location = memory_location(uuid4().hex)
-    world.state = FeatureState.open(world.location, PLAN)  # lost, and not rebuilt from the lake
+    world.location = f"memory:{uuid4().hex}"
+    world.state = world.open_state()  # lost, and not rebuilt from the lake
     world.drain(world.worker())
     assert world.lake_rows("SELECT count(*) FROM events") == [(2,)]
     assert world.online(names.VIEW_USER_ACTIVITY, "u1")["views"] == 2

@@ -17,6 +17,7 @@ from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset, conform
 from tastemaker.events.adapters.report import CleaningReport
 from tastemaker.events.adapters.source import connect, dropped_counts, quoted
+from tastemaker.events.adapters.stamp import stamp
 from tastemaker.events.adapters.titles import readable
 
 __all__ = ["NAME", "load"]
@@ -105,7 +106,7 @@ _EVENTS = f"""
 SELECT format('{{}}-{{}}', basket_id, product_id) AS {names.EVENT_ID}, 'purchase' AS {names.TYPE},
     household_id::VARCHAR AS {names.USER_ID}, format('basket-{{}}', basket_id) AS {names.SESSION_ID},
     product_id::VARCHAR AS {names.ITEM_ID}, timezone('UTC', transaction_timestamp::TIMESTAMP) AS {names.OCCURRED_AT},
-    sales_value AS {names.VALUE}
+    sales_value AS {names.VALUE}, round(sales_value / quantity, 4) AS {names.PRICE}
 FROM lines WHERE dropped IS NULL
 """
 
@@ -141,9 +142,9 @@ def load(data_dir: Path | None = None) -> Dataset:
         data_dir: directory of ``transactions.parquet`` and ``products.parquet``; the package's own when absent.
 
     Returns:
-        Purchases: household as user, basket as session, sales value as value; items with the path department,
-        product category, product type. An item's price is its median price per piece over the whole year, and it
-        is known from its first sale on. ``simulated`` is True.
+        Purchases: household as user, basket as session, sales value as value, sales value per piece as price; items
+        with the path department, product category, product type. An item's price is its median price per piece over
+        the whole year, and it is known from its first sale on. ``simulated`` is True.
 
     Raises:
         DataError: the package is not installed, or its data is not of the known shape.
@@ -165,7 +166,8 @@ def load(data_dir: Path | None = None) -> Dataset:
         raise DataError(f"{data_dir} does not hold the Complete Journey's parquet files: {problem}") from error
     if not events.num_rows:
         raise DataError(f"{transactions} has no purchase of a product")
-    return Dataset(NAME, events, items, _report(connection, events, items), simulated=True, timezone="UTC")
+    report = _report(connection, events, items)
+    return Dataset(NAME, stamp(events, items), items, report, simulated=True, timezone="UTC")
 
 
 def _package_data() -> Path:

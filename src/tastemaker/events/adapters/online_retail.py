@@ -16,6 +16,7 @@ from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset, conform
 from tastemaker.events.adapters.report import CleaningReport
 from tastemaker.events.adapters.source import connect, dropped_counts, read_source, require_columns
+from tastemaker.events.adapters.stamp import stamp
 from tastemaker.events.adapters.taxonomy import FALLBACK, categorise
 from tastemaker.events.adapters.titles import readable
 
@@ -100,7 +101,7 @@ SELECT format('{{}}-{{:04d}}-{{}}', invoice, line, code) AS {names.EVENT_ID},
     CASE WHEN cancels OR quantity < 0 THEN 'return' ELSE 'purchase' END AS {names.TYPE},
     user_id AS {names.USER_ID}, 'invoice-' || invoice AS {names.SESSION_ID}, code AS {names.ITEM_ID},
     timezone('{TIMEZONE}', invoice_date::TIMESTAMP) AS {names.OCCURRED_AT},
-    round(price * abs(quantity), 4) AS {names.VALUE},
+    round(price * abs(quantity), 4) AS {names.VALUE}, price AS {names.PRICE},
     CASE WHEN country IS NULL OR country = 'Unspecified' THEN '{{}}'
         ELSE '{{"country":' || to_json(country)::VARCHAR || '}}' END AS {names.CONTEXT}
 FROM lines WHERE dropped IS NULL
@@ -134,7 +135,7 @@ def load(path: Path) -> Dataset:
     Event ids are ``<invoice>-<line of the invoice>-<stock code>``, so they do not depend on what is cleaned. Stock
     codes that differ in case only (85123A, 85123a) are one item. An item is known from its first sale on, at the
     median price of that day: a median over the whole file would tell training about the test window. Its title is
-    the description that most of its lines bear.
+    the description that most of its lines bear. An event's price is the unit price of its own line.
 
     Args:
         path: a Parquet file, such as ``data/online_retail.parquet``.
@@ -153,7 +154,8 @@ def load(path: Path) -> Dataset:
         raise DataError(f"{path} is not of the shape of Online Retail: {str(error).splitlines()[0]}") from error
     if not events.num_rows:
         raise DataError(f"{path} has no line that is a purchase or a return of a product")
-    return Dataset(NAME, events, items, _report(connection, path, events, items), simulated=False, timezone=TIMEZONE)
+    report = _report(connection, path, events, items)
+    return Dataset(NAME, stamp(events, items), items, report, simulated=False, timezone=TIMEZONE)
 
 
 def _items(connection: duckdb.DuckDBPyConnection) -> pa.Table:

@@ -10,19 +10,21 @@ from tastemaker.errors import DataError
 from tastemaker.events.adapters.dataset import Dataset, conform
 from tastemaker.events.adapters.report import CleaningReport
 from tastemaker.events.adapters.source import connect, dropped_counts, quoted, read_source, require_columns
+from tastemaker.events.adapters.stamp import stamp
 from tastemaker.events.adapters.tabular_items import items_from_events, load_items
 from tastemaker.events.adapters.tabular_mapping import ItemMapping, TableMapping, mapped_columns
 from tastemaker.events.adapters.tabular_sql import IN_RANGE, object_sql, text_sql, time_sql
-from tastemaker.events.contract import EVENT_TYPES, TYPES_WITHOUT_ITEM, Context
+from tastemaker.events.contract import EVENT_TYPES, RETRACTION, TYPES_WITHOUT_ITEM, Context
 
 __all__ = ["ItemMapping", "TableMapping", "load"]
 
 _ID_LENGTH = 256
 _TEXT_LENGTH = 1024
-_LARGEST_VALUE = 1e12
+_LARGEST_AMOUNT = 1e12
 _LARGEST_POSITION = 100_000
 _UNKNOWN_TYPE = "type is no event type"
-_IDS = (names.EVENT_ID, names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.REQUEST_ID)
+_IDS = (names.EVENT_ID, names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CORRECTS, names.REQUEST_ID)
+_AMOUNTS = (names.VALUE, names.PRICE)
 
 
 def load(path: Path, mapping: TableMapping | Mapping[str, str]) -> Dataset:
@@ -64,7 +66,7 @@ def load(path: Path, mapping: TableMapping | Mapping[str, str]) -> Dataset:
         items_dropped=items_dropped,
         notes=(*notes, *item_notes),
     )
-    return Dataset(name, events, items, report, simulated=False, timezone=mapping.timezone)
+    return Dataset(name, stamp(events, items), items, report, simulated=False, timezone=mapping.timezone)
 
 
 def _event_fields(mapping: TableMapping, types: Mapping[str, str], name: str) -> str:
@@ -76,18 +78,20 @@ def _event_fields(mapping: TableMapping, types: Mapping[str, str], name: str) ->
         ids[names.EVENT_ID] = f"{quoted(name + '-')} || source_row"
     context = {field: text_sql(columns, types, f"{names.CONTEXT}.{field}") for field in Context.__struct_fields__}
     mapped = {field: text for field, text in context.items() if f"{names.CONTEXT}.{field}" in columns}
+    texts = [*mapped.values(), text_sql(columns, types, names.CATEGORY)]
     expressions = {
         "source_row": "source_row",
         **ids,
         "raw_type": raw_type,
         names.TYPE: f"CASE {raw_type}{cases} ELSE {raw_type} END" if cases else raw_type,
         names.OCCURRED_AT: time_sql(columns, types, names.OCCURRED_AT, mapping.timestamp),
-        "raw_value": text_sql(columns, types, names.VALUE),
-        names.VALUE: f"TRY_CAST({text_sql(columns, types, names.VALUE)} AS DOUBLE)",
+        **{f"raw_{field}": text_sql(columns, types, field) for field in _AMOUNTS},
+        **{field: f"TRY_CAST({text_sql(columns, types, field)} AS DOUBLE)" for field in _AMOUNTS},
+        names.CATEGORY: text_sql(columns, types, names.CATEGORY),
         "raw_position": text_sql(columns, types, names.POSITION),
         names.POSITION: f"TRY_CAST({text_sql(columns, types, names.POSITION)} AS INTEGER)",
         names.CONTEXT: object_sql(mapped),
-        "longest_text": f"greatest(0, {', '.join(f'length({text})' for text in mapped.values()) or '0'})",
+        "longest_text": f"greatest(0, {', '.join(f'length({text})' for text in texts)})",
     }
     return ", ".join(f"{expression} AS {field}" for field, expression in expressions.items())
 
@@ -97,6 +101,11 @@ def _event_problem(mapping: TableMapping) -> str:
     kinds = ", ".join(map(quoted, EVENT_TYPES))
     without_item = ", ".join(map(quoted, sorted(TYPES_WITHOUT_ITEM)))
     too_long = " OR ".join(f"length({field}) > {_ID_LENGTH}" for field in _IDS)
+    amounts = " ".join(
+        f"WHEN raw_{field} IS NOT NULL AND ({field} IS NULL OR {field} NOT BETWEEN 0 AND {_LARGEST_AMOUNT})"
+        f" THEN '{field} is no number from 0 to {_LARGEST_AMOUNT:g}'"
+        for field in _AMOUNTS
+    )
     contract = f"""CASE
         WHEN type IS NULL OR type NOT IN ({kinds}) THEN '{_UNKNOWN_TYPE}'
         WHEN event_id IS NULL THEN 'no event_id'
@@ -105,11 +114,12 @@ def _event_problem(mapping: TableMapping) -> str:
         WHEN {too_long} THEN 'an id is longer than {_ID_LENGTH} characters'
         WHEN occurred_at IS NULL THEN 'occurred_at does not parse'
         WHEN occurred_at NOT {IN_RANGE} THEN 'occurred_at is before 1970 or after 9998'
-        WHEN raw_value IS NOT NULL AND (value IS NULL OR value NOT BETWEEN 0 AND {_LARGEST_VALUE})
-            THEN 'value is no number from 0 to {_LARGEST_VALUE:g}'
+        WHEN type = '{RETRACTION}' AND corrects IS NULL THEN 'a retraction without corrects'
+        WHEN corrects = event_id THEN 'an event that corrects itself'
+        {amounts}
         WHEN raw_position IS NOT NULL AND (position IS NULL OR position NOT BETWEEN 0 AND {_LARGEST_POSITION})
             THEN 'position is no whole number from 0 to {_LARGEST_POSITION}'
-        WHEN longest_text > {_TEXT_LENGTH} THEN 'a context text is longer than {_TEXT_LENGTH} characters'
+        WHEN longest_text > {_TEXT_LENGTH} THEN 'category or a context text is longer than {_TEXT_LENGTH} characters'
         END"""
     if names.EVENT_ID not in mapping.columns:
         return contract

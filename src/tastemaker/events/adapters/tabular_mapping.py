@@ -22,6 +22,9 @@ _EVENT_FIELDS: Final = (
     names.ITEM_ID,
     names.OCCURRED_AT,
     names.VALUE,
+    names.CATEGORY,
+    names.PRICE,
+    names.CORRECTS,
     names.REQUEST_ID,
     names.POSITION,
     *(f"{names.CONTEXT}.{name}" for name in Context.__struct_fields__),
@@ -88,6 +91,7 @@ class TableMapping:
         columns: event field to column, such as ``{"user_id": "customer", "type": "=purchase"}``; a text that
             starts with ``=`` is a constant. ``occurred_at``, ``type`` and one of ``user_id`` and ``session_id`` are
             required. Without ``event_id`` the ids are ``<name>-<row>``. Context fields are ``context.country`` etc.
+            ``category`` and ``price`` are those of the item when they are not mapped.
         type_values: what the type column says, to event type, such as ``{"transaction": "purchase"}``; what is not
             listed has to be an event type itself.
         timestamp: how ``occurred_at`` is written: ``iso`` text, seconds (``s``), ``ms`` or ``us`` since the epoch,

@@ -44,6 +44,8 @@ def test_a_line_is_a_purchase_of_the_household_in_its_basket(tmp_path):
 
     assert (event.event_id, event.type) == ("31198570044-1095275", "purchase")
     assert (event.user_id, event.session_id, event.item_id) == ("900", "basket-31198570044", "1095275")
+    assert event.price == 1.25  # 2.50 for two
+    assert event.category == "Grocery/Frozen Novelties / Water Ice/Sticks / Enrobed"
     assert (event.value, event.occurred_at) == (2.5, datetime(2017, 7, 1, 11, 53, 26, tzinfo=UTC))
 
 

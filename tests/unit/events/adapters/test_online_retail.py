@@ -71,6 +71,17 @@ def test_a_cancellation_is_a_return_with_a_positive_value(tmp_path):
     assert (event.type, event.value, event.session_id) == ("return", 5.1, "invoice-C536379")  # 2 × 2.55
 
 
+def test_an_event_has_the_unit_price_of_its_line_and_the_category_of_its_item(tmp_path):
+    dataset = load(tmp_path, {}, {"invoice_no": "536366", "unit_price": 2.1})
+
+    (item,) = items_of(dataset.items)
+    # The item's own price is the median of its first day, (2.55 + 2.10) / 2 = 2.325; the events keep theirs.
+    assert [event.price for event in events_of(dataset.events)] == [2.55, 2.1]
+    assert item.price == pytest.approx(2.325, abs=0.006)
+    assert {event.category for event in events_of(dataset.events)} == {"/".join(item.category)}
+    assert item.category
+
+
 def test_a_guest_is_a_session_without_a_user(tmp_path):
     (event,) = events_of(load(tmp_path, {"customer_id": None}).events)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tastemaker.errors import DataError
 from tastemaker.events.adapters import tabular
 from tastemaker.events.adapters.dataset import Dataset, events_of
-from tastemaker.events.adapters.tabular import TableMapping
+from tastemaker.events.adapters.tabular import ItemMapping, TableMapping
 from tastemaker.events.contract import Context, check_event, decode_event, encode_event
 
 COLUMNS = {"user_id": "customer", "item_id": "sku", "occurred_at": "time", "type": "=purchase"}
@@ -41,7 +41,10 @@ def test_a_plain_dict_maps_columns_and_a_constant(tmp_path):
 
 
 def test_every_field_can_be_mapped(tmp_path):
-    text = "id,kind,u,s,i,t,v,r,p,where,lang\ne1,buy,u1,s1,i1,2011-07-01 12:00:00,2.5,r1,3,home,fr\n"
+    text = (
+        "id,kind,u,s,i,t,v,c,unit,old,r,p,where,lang\n"
+        "e1,buy,u1,s1,i1,2011-07-01 12:00:00,2.5,kitchen/mugs,1.25,e0,r1,3,home,fr\n"
+    )
     columns = {
         "event_id": "id",
         "type": "kind",
@@ -50,6 +53,9 @@ def test_every_field_can_be_mapped(tmp_path):
         "item_id": "i",
         "occurred_at": "t",
         "value": "v",
+        "category": "c",
+        "price": "unit",
+        "corrects": "old",
         "request_id": "r",
         "position": "p",
         "context.surface": "where",
@@ -60,7 +66,39 @@ def test_every_field_can_be_mapped(tmp_path):
 
     assert (event.event_id, event.type, event.user_id, event.session_id) == ("e1", "purchase", "u1", "s1")
     assert (event.item_id, event.value, event.request_id, event.position) == ("i1", 2.5, "r1", 3)
+    assert (event.category, event.price, event.corrects) == ("kitchen/mugs", 1.25, "e0")
     assert event.context == Context(surface="home", device="till")
+
+
+def test_category_and_price_come_from_the_items_where_the_events_do_not_say(tmp_path):
+    items = write_csv(tmp_path / "items.csv", "sku,path,cost\ni1,kitchen > mugs,2.5\n")
+    mapping = ItemMapping(path=items, columns={"item_id": "sku", "category": "path", "price": "cost"})
+    text = "customer,sku,time,paid\nu1,i1,2011-07-01 12:00:00,\nu1,i1,2011-07-01 13:00:00,2\nu1,i2,2011-07-02,\n"
+
+    dataset = load_csv(tmp_path, text, columns=COLUMNS | {"price": "paid"}, items=mapping)
+
+    facts = [(event.item_id, event.category, event.price) for event in events_of(dataset.events)]
+    assert facts == [("i1", "kitchen/mugs", 2.5), ("i1", "kitchen/mugs", 2.0), ("i2", None, None)]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("e1,retraction,u1,,2011-07-01 12:00:00,1,", "a retraction without corrects"),
+        ("e1,view,u1,i1,2011-07-01 12:00:00,1,e1", "an event that corrects itself"),
+        ("e1,view,u1,i1,2011-07-01 12:00:00,-1,e0", "price is no number from 0 to 1e+12"),
+        ("e1,view,u1,i1,2011-07-01 12:00:00,cheap,e0", "price is no number from 0 to 1e+12"),
+    ],
+)
+def test_a_correction_or_price_that_is_none_is_dropped_for_its_reason(tmp_path, row, reason):
+    text = f"id,kind,u,i,t,unit,old\n{row}\nok,retraction,u1,,2011-07-01 12:00:00,,e0\n"
+    columns = {"event_id": "id", "type": "kind", "user_id": "u", "item_id": "i"}
+    columns |= {"occurred_at": "t", "price": "unit", "corrects": "old"}
+
+    dataset = load_csv(tmp_path, text, columns=columns)
+
+    assert dataset.report.dropped == ((reason, 1),)
+    assert [(event.event_id, event.corrects) for event in events_of(dataset.events)] == [("ok", "e0")]
 
 
 def test_a_type_column_maps_by_value_and_tells_which_values_it_does_not_know(tmp_path):

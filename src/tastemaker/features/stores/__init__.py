@@ -1,0 +1,1 @@
+"""Online stores: one protocol, and SQLite, Redis and memory behind it."""

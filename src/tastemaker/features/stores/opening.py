@@ -1,0 +1,65 @@
+"""From a location to the online store that is there."""
+
+from pathlib import Path
+from typing import Final
+
+from tastemaker.errors import DataError
+from tastemaker.features.stores.protocol import OnlineStore, StoreReader
+
+__all__ = ["MEMORY", "REDIS_SCHEMES", "open_online_reader", "open_online_store"]
+
+MEMORY: Final = "memory:"
+REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
+
+
+def open_online_store(location: Path | str) -> OnlineStore:
+    """Open a store for writing; makes it when it is missing.
+
+    Args:
+        location: a path: an SQLite file. ``memory:NAME``: in this process, shared by all who open that name while
+            one of them has it open. ``redis://HOST:PORT/DB``, ``rediss://`` (TLS), ``redis+cluster://HOST:PORT``,
+            ``rediss+cluster://``: a Redis or Valkey server or cluster; ``?prefix=NAME`` keeps several platforms apart.
+
+    Raises:
+        DataError: what is there is no online store, or the server cannot be reached.
+    """
+    if isinstance(location, str) and location.startswith(MEMORY):
+        from tastemaker.features.stores.memory import MemoryStore
+
+        return MemoryStore(location.removeprefix(MEMORY))
+    if isinstance(location, str) and location.startswith(REDIS_SCHEMES):
+        from tastemaker.features.stores.redis import RedisStore
+
+        return RedisStore(location)
+    from tastemaker.features.stores.sqlite import SqliteStore
+
+    return SqliteStore(_path(location))
+
+
+def open_online_reader(location: Path | str) -> StoreReader:
+    """Open a store for reading only.
+
+    Args:
+        location: as of :func:`open_online_store`.
+
+    Raises:
+        DataError: there is no store, it is of another format, or the server cannot be reached.
+    """
+    if isinstance(location, str) and location.startswith(MEMORY):
+        from tastemaker.features.stores.memory import find_memory
+
+        return find_memory(location.removeprefix(MEMORY))
+    if isinstance(location, str) and location.startswith(REDIS_SCHEMES):
+        from tastemaker.features.stores.redis_reader import RedisReader
+
+        return RedisReader(location)
+    from tastemaker.features.stores.sqlite_reader import SqliteReader
+
+    return SqliteReader(_path(location))
+
+
+def _path(location: Path | str) -> Path:
+    if isinstance(location, str) and "://" in location:
+        scheme = location.split("://")[0]
+        raise DataError(f"no online store speaks {scheme!r}; give a path, memory:NAME or redis://HOST:PORT")
+    return Path(location)

@@ -1,0 +1,96 @@
+"""Reads a Redis store."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from tastemaker.features.keys import join_key
+from tastemaker.features.stores.protocol import Changes, Row, StoredItem
+from tastemaker.features.stores.redis_keys import RedisKeys, unpack_item, unpack_row
+from tastemaker.features.stores.redis_link import RedisLink
+from tastemaker.features.stores.redis_log import read_changes
+from tastemaker.features.stores.redis_rows import read_all, read_first, read_rows
+from tastemaker.features.stores.redis_transaction import read_positions
+
+__all__ = ["RedisReader"]
+
+_PIECE = 1000
+
+
+class RedisReader:
+    """A :class:`~tastemaker.features.stores.protocol.StoreReader`; rows of a call may be of different transactions.
+
+    Args:
+        url: as of :func:`~tastemaker.features.stores.opening.open_online_store`.
+
+    Raises:
+        StoreUnavailable: the server cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._link = RedisLink(url)
+        self._keys = RedisKeys(self._link.prefix)
+        self._thread = threading.get_ident()
+
+    def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
+        """As the protocol says."""
+        return [unpack_row(value) for value in read_rows(self._link, self._keys, view, keys)]
+
+    def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
+        """As the protocol says; all rows as of one moment."""
+        return _unpacked(read_first(self._link, self._keys, view, join_key(first)))
+
+    def all_rows(self, view: str) -> Iterator[tuple[str, Row]]:
+        """As the protocol says; walks over all of the store's keys."""
+        for key, value in read_all(self._link, self._keys, view):
+            yield from _unpacked([(key, value)])
+
+    def labels(self, numbers: Sequence[int]) -> dict[int, str]:
+        """As the protocol says."""
+        if not numbers:
+            return {}
+        (found,) = self._link.run([("HMGET", self._keys.labels, *numbers)])
+        return {n: label.decode() for n, label in zip(numbers, found, strict=True) if label is not None}
+
+    def changes(self, view: str, since_rev: int) -> Changes:
+        """As the protocol says."""
+        return read_changes(self._link, self._keys.log(view), since_rev)
+
+    def items_changed(self, since_rev: int) -> tuple[int, list[StoredItem]]:
+        """As the protocol says."""
+        rev, ids = read_changes(self._link, self._keys.items_log, since_rev)
+        return rev, list(self._all_items() if ids is None else self._some_items(ids))
+
+    def _all_items(self) -> Iterator[StoredItem]:
+        found: dict[bytes, bytes] = {}  # a scan may give one twice
+        cursor = 0
+        while True:
+            ((cursor, items),) = self._link.run([("HSCAN", self._keys.items, cursor, "COUNT", _PIECE)])
+            found |= items
+            if not cursor:
+                return iter([unpack_item(*item) for item in found.items()])
+
+    def _some_items(self, ids: list[str]) -> Iterator[StoredItem]:
+        for begin in range(0, len(ids), _PIECE):
+            names = [name.encode() for name in ids[begin : begin + _PIECE]]
+            (values,) = self._link.run([("HMGET", self._keys.items, *names)])
+            for name, value in zip(names, values, strict=True):
+                if value is not None:
+                    yield unpack_item(name, value)
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """As the protocol says."""
+        return read_positions(self._link, self._keys, topic)
+
+    def get_meta(self, key: str) -> str | None:
+        """As the protocol says."""
+        (value,) = self._link.run([("HGET", self._keys.meta, key)])
+        return None if value is None else value.decode()
+
+    def close(self) -> None:
+        """Close the connections, when the thread that made the reader asks; others only stop using theirs."""
+        if threading.get_ident() == self._thread:
+            self._link.close()
+
+
+def _unpacked(rows: list[tuple[str, bytes]]) -> list[tuple[str, Row]]:
+    return [(key, row) for key, value in rows if (row := unpack_row(value)) is not None]

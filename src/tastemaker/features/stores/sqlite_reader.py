@@ -1,0 +1,125 @@
+"""Reads an SQLite online store; never waits for the writer."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tastemaker.features.stores.protocol import Changes, Row, StoredItem
+from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
+from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
+from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
+
+__all__ = ["SqliteReader"]
+
+_CHUNK = 1000
+
+
+class SqliteReader:
+    """A :class:`~tastemaker.features.stores.protocol.StoreReader` with a connection per thread.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: there is no store, or one of another format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.local()
+        self._views: dict[str, int] = {}  # a view keeps its number for ever
+        self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if connection is None:
+            connection = self._threads.connection = connect_reader(self._path)
+        return connection
+
+    def _view(self, connection: sqlite3.Connection, signature: str) -> int | None:
+        found = self._views.get(signature)
+        if found is None:
+            found = find_view(connection, signature)
+            if found is not None:
+                self._views[signature] = found
+        return found
+
+    def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
+        """As the protocol says; all rows are of one transaction."""
+        connection = self._connect()
+        number = self._view(connection, view)
+        if number is None:
+            return [None] * len(keys)
+        return [Row(*row) if row[1] is not None else None for row in find_rows(connection, number, keys)]
+
+    def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
+        """As the protocol says."""
+        connection = self._connect()
+        number = self._view(connection, view)
+        if number is None:
+            return []
+        return [(key, Row(event_us, state)) for key, event_us, state in rows_of_first(connection, number, first)]
+
+    def all_rows(self, view: str) -> Iterator[tuple[str, Row]]:
+        """As the protocol says; by key, and read in pieces, so that a long pass keeps nothing open."""
+        connection = self._connect()
+        number = self._view(connection, view)
+        last, after = "", ">="
+        while number is not None:
+            rows = connection.execute(
+                f"SELECT key, event_us, state FROM online WHERE view = ? AND key {after} ? ORDER BY key LIMIT {_CHUNK}",
+                (number, last),
+            ).fetchall()
+            for key, event_us, state in rows:
+                yield key, Row(event_us, state)
+            if len(rows) < _CHUNK:
+                return
+            last, after = rows[-1][0], ">"
+
+    def labels(self, numbers: Sequence[int]) -> dict[int, str]:
+        """As the protocol says."""
+        connection = self._connect()
+        found: dict[int, str] = {}
+        for begin in range(0, len(numbers), _CHUNK):
+            wanted = numbers[begin : begin + _CHUNK]
+            marks = ", ".join("?" * len(wanted))
+            found |= connection.execute(
+                f"SELECT number, label FROM labels WHERE number IN ({marks})", wanted
+            ).fetchall()
+        return found
+
+    def changes(self, view: str, since_rev: int) -> Changes:
+        """As the protocol says."""
+        connection = self._connect()
+        with snapshot(connection):
+            number = self._view(connection, view)
+            if number is None:
+                return Changes(read_rev(connection), None if since_rev <= 0 else [])
+            return changes_since(connection, [number], since_rev)[number]
+
+    def items_changed(self, since_rev: int) -> tuple[int, list[StoredItem]]:
+        """As the protocol says."""
+        connection = self._connect()
+        with snapshot(connection):
+            rev, keys = changes_since(connection, [ITEMS], since_rev)[ITEMS]
+            select = "SELECT item_id, updated_us, item FROM items"
+            if keys is None:
+                return rev, [StoredItem(*row) for row in connection.execute(select)]
+            found = (connection.execute(f"{select} WHERE item_id = ?", (key,)).fetchone() for key in keys)
+            return rev, [StoredItem(*row) for row in found if row is not None]
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """As the protocol says."""
+        return find_positions(self._connect(), topic)
+
+    def get_meta(self, key: str) -> str | None:
+        """As the protocol says."""
+        return find_meta(self._connect(), key)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._threads, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._threads.connection = None

@@ -1,0 +1,196 @@
+"""A write transaction on an SQLite online store."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+
+from tastemaker.features.keys import join_key, prefix_range
+from tastemaker.features.stores.protocol import StoredItem, WriterFenced
+from tastemaker.features.stores.sqlite_changes import ITEMS, ChangeLog, changes_since, read_rev
+from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view
+from tastemaker.features.stores.sqlite_seen import SeenIds
+
+__all__ = ["SqliteTransaction"]
+
+_PUT = (
+    "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (view, key) DO UPDATE SET event_us = excluded.event_us, state = excluded.state"
+)
+_PUT_NEWER = f"{_PUT} WHERE excluded.event_us >= online.event_us"
+_PUT_ITEM = (
+    "INSERT INTO items VALUES (?, ?, ?) ON CONFLICT (item_id) DO UPDATE SET"
+    " updated_us = excluded.updated_us, item = excluded.item WHERE excluded.updated_us >= items.updated_us"
+)
+
+
+class SqliteTransaction:
+    """A :class:`~tastemaker.features.stores.protocol.StoreTransaction`; the store begins and ends it.
+
+    Args:
+        connection: of the writer, within a transaction.
+        seen: its seen event ids.
+        epochs: the writer's claims, by topic and partition.
+        last_rev: the revision after the writer's last commit; 0 when it had none.
+        now_us: the wall clock.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        seen: SeenIds,
+        epochs: Mapping[tuple[str, int], int],
+        last_rev: int,
+        now_us: int,
+    ) -> None:
+        self._connection = connection
+        self._seen = seen
+        self._epochs = epochs
+        self._last_rev = last_rev
+        self._now_us = now_us
+        self._views: dict[str, int] = {}
+        self.log = ChangeLog(connection)
+
+    def _view(self, signature: str) -> int | None:
+        number = self._views.get(signature) or find_view(self._connection, signature)
+        if number is not None:
+            self._views[signature] = number
+        return number
+
+    def _make_view(self, signature: str) -> int:
+        number = self._view(signature)
+        if number is None:
+            made = self._connection.execute("INSERT INTO views(signature) VALUES (?) RETURNING id", (signature,))
+            number = self._views[signature] = int(made.fetchone()[0])
+        return number
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """As the protocol says."""
+        return find_positions(self._connection, topic)
+
+    def advance(self, topic: str, positions: Mapping[int, int]) -> None:
+        """As the protocol says."""
+        self._check_claims(topic, positions)
+        self._connection.executemany(
+            "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " next_offset = max(next_offset, excluded.next_offset)",
+            [(topic, partition, offset) for partition, offset in positions.items()],
+        )
+
+    def rewind(self, topic: str, positions: Mapping[int, int]) -> None:
+        """As the protocol says."""
+        before = find_positions(self._connection, topic)
+        self._check_claims(topic, before.keys() | positions.keys())
+        self._connection.execute("DELETE FROM positions WHERE topic = ?", (topic,))
+        self.advance(topic, positions)
+
+    def _check_claims(self, topic: str, partitions: Iterable[int]) -> None:
+        claims = dict(
+            self._connection.execute("SELECT partition, epoch FROM claims WHERE topic = ?", (topic,)).fetchall()
+        )
+        for partition in partitions:
+            epoch = claims.get(partition)
+            if epoch is not None and epoch != self._epochs.get((topic, partition)):
+                raise WriterFenced(
+                    f"another writer has claimed partition {partition} of {topic}; stop working on it, the other one"
+                    " goes on from the same position"
+                )
+
+    def register(self, digests: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]) -> list[bool]:
+        """As the protocol says."""
+        return self._seen.register(digests, partitions, offsets, self._now_us)
+
+    def forget_seen(self, before_us: int) -> int:
+        """As the protocol says."""
+        self._connection.execute("DELETE FROM corrections WHERE registered_us < ?", (before_us,))
+        return self._seen.forget(before_us)
+
+    def correct(self, digests: Sequence[bytes]) -> None:
+        """As the protocol says."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO corrections VALUES (?, ?)", [(digest, self._now_us) for digest in digests]
+        )
+
+    def corrected(self, digests: Sequence[bytes]) -> set[bytes]:
+        """As the protocol says."""
+        if self._connection.execute("SELECT 1 FROM corrections LIMIT 1").fetchone() is None:
+            return set()  # nearly always
+        select = "SELECT 1 FROM corrections WHERE digest = ?"
+        return {digest for digest in digests if self._connection.execute(select, (digest,)).fetchone()}
+
+    def get(self, view: str, keys: Sequence[str]) -> list[bytes | None]:
+        """As the protocol says."""
+        number = self._view(view)
+        if number is None:
+            return [None] * len(keys)
+        return [state for _, state in find_rows(self._connection, number, keys)]
+
+    def put(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
+        """As the protocol says."""
+        self._write(_PUT, view, keys, event_us, states)
+
+    def put_newer(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
+        """As the protocol says."""
+        self._write(_PUT_NEWER, view, keys, event_us, states)
+
+    def _write(
+        self, statement: str, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]
+    ) -> None:
+        if not keys:
+            return
+        number = self._make_view(view)
+        self._connection.executemany(statement, zip(repeat(number, len(keys)), keys, event_us, states, strict=True))
+        self.log.note(number, keys)
+
+    def delete(self, view: str, keys: Sequence[str]) -> None:
+        """As the protocol says."""
+        number = self._view(view)
+        if number is not None and keys:
+            self._connection.executemany("DELETE FROM online WHERE view = ? AND key = ?", zip(repeat(number), keys))
+            self.log.note(number, keys)
+
+    def delete_entity(self, view: str, first: str) -> int:
+        """As the protocol says."""
+        number = self._view(view)
+        if number is None:
+            return 0
+        deleted = self._connection.execute(
+            "DELETE FROM online WHERE view = ? AND (key = ? OR (key >= ? AND key < ?)) RETURNING key",
+            (number, join_key(first), *prefix_range(first)),
+        ).fetchall()
+        self.log.note(number, [key for (key,) in deleted])
+        return len(deleted)
+
+    def put_items(self, items: Iterable[StoredItem]) -> None:
+        """As the protocol says."""
+        rows = list(items)
+        self._connection.executemany(_PUT_ITEM, rows)
+        self.log.note(ITEMS, [row.item_id for row in rows])
+
+    def put_labels(self, labels: Mapping[int, str]) -> None:
+        """As the protocol says."""
+        self._connection.executemany("INSERT OR REPLACE INTO labels VALUES (?, ?)", labels.items())
+
+    def drop_view(self, view: str) -> None:
+        """As the protocol says."""
+        number = self._view(view)
+        if number is not None:
+            self._connection.execute("DELETE FROM online WHERE view = ?", (number,))
+            self.log.note_all(number)
+
+    def foreign_changes(self) -> dict[str, list[str]] | None:
+        """As the protocol says."""
+        if self._last_rev and read_rev(self._connection) == self._last_rev:
+            return {}
+        views = dict(self._connection.execute("SELECT id, signature FROM views").fetchall())
+        found = changes_since(self._connection, views, self._last_rev)
+        if not self._last_rev or any(changes.keys is None for changes in found.values()):
+            return None
+        return {views[number]: changes.keys for number, changes in found.items() if changes.keys}
+
+    def get_meta(self, key: str) -> str | None:
+        """As the protocol says."""
+        return find_meta(self._connection, key)
+
+    def set_meta(self, key: str, value: str) -> None:
+        """As the protocol says."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,325 @@
+"""The Ray engine gives what the local one gives, cell by cell: the shipped declarations on a real local cluster."""
+
+import importlib.util
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import psutil
+import pyarrow as pa
+import pytest
+import yaml
+from feature_histories import DAY_US, NOW_US, same, table_of
+
+from tastemaker import names
+from tastemaker.clock import from_us
+from tastemaker.errors import DataError
+from tastemaker.events.contract import Event
+from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.ray_cluster import Cluster, prepare_environment
+from tastemaker.features.ray_tasks import Deal, Part, Source, bucketed, deal
+from tastemaker.features.repository import apply, materialize, open_store, training_frame
+from tastemaker.features.state import ConsumedEvent
+from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.settings import Settings
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed; make setup installs it"
+)
+
+REPOSITORY = Path(__file__).parents[2]
+EVENTS, PARTITION_ROWS = 4000, 2500
+TYPES = ["view", "view", "view", "cart_add", "purchase", "purchase", "wishlist", "return", "search"]
+# Ids that only their escaping keeps apart in a key, and one that is not text in the entity frame.
+USERS = [*(f"u{number}" for number in range(120)), "u\x1fi1", "u\x1b", "17"]
+ITEMS = [*(f"i{number}" for number in range(60)), "i\x00", "1\x1fi1"]
+BEGIN_US = NOW_US - 400 * DAY_US
+
+
+def events() -> list[Event]:
+    """Purchases and visits over 400 days, skewed to few users and items, some at identical moments."""
+    draw = random.Random(7)
+    made: list[Event] = []
+    for number in range(EVENTS):
+        user = draw.choice(USERS[: 1 + draw.randrange(len(USERS))])
+        at_us = draw.choice(
+            [BEGIN_US + draw.randrange(NOW_US - BEGIN_US), NOW_US - draw.randrange(100) * 3_600_000_000]
+        )
+        kind = draw.choice(TYPES)
+        # Of any user and item, so of another bucket.
+        corrects = draw.choice(made).event_id if made and draw.random() < 0.05 else None
+        made.append(
+            Event(
+                event_id=f"e{number}",
+                type=kind,  # type: ignore[arg-type]
+                occurred_at=from_us(at_us),
+                user_id=user if draw.random() < 0.9 else None,
+                session_id=f"s{draw.randrange(300)}",
+                item_id=None if kind == "search" else draw.choice(ITEMS[: 1 + draw.randrange(len(ITEMS))]),
+                value=draw.choice([None, draw.uniform(0, 500)]),
+                category=draw.choice(["kitchen/mugs", "kitchen", "garden", None]),
+                price=draw.choice([None, 1.25, 7.0]),
+                corrects=corrects,
+            )
+        )
+    return made
+
+
+def items() -> pa.Table:
+    """Two or three versions of each item, the last of some without a price, or a tombstone."""
+    draw = random.Random(8)
+    rows = [
+        {
+            "item_id": item,
+            "title": f"title of {item}",
+            "category": ["kitchen", "mugs"],
+            "price": draw.choice([None, draw.uniform(1, 50)]),
+            "attributes": "{}",
+            "available": draw.random() < 0.8,
+            "created_at": from_us(BEGIN_US),
+            "updated_at": from_us(BEGIN_US + draw.randrange(NOW_US - BEGIN_US)),
+            "deleted": draw.random() < 0.1,
+            "kafka_partition": 0,
+            "kafka_offset": number * 3 + version,
+        }
+        for number, item in enumerate(ITEMS)
+        for version in range(draw.choice([2, 3]))
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[names.TABLE_ITEMS])
+
+
+def entity_frame(rows: int) -> pd.DataFrame:
+    """Known, unknown and missing ids at moments of events and between them, in no order, with a label."""
+    draw = random.Random(9)
+    at_events = [event.occurred_at for event in events()[:200]]
+    picks = [
+        {
+            "user_id": draw.choice([*USERS, "nobody", None]),
+            "session_id": draw.choice([f"s{draw.randrange(300)}", None]),
+            "item_id": draw.choice([*ITEMS, "nothing"]),
+            "category": draw.choice(["kitchen/mugs", "kitchen", "attic"]),
+            "event_timestamp": draw.choice([*at_events, from_us(BEGIN_US + draw.randrange(NOW_US - BEGIN_US))]),
+            "label": draw.random(),
+            "requested_us": draw.randrange(NOW_US),
+            "device": draw.choice(["phone", None]),
+            "country": draw.choice(["FR", ""]),
+        }
+        for _ in range(rows)
+    ]
+    frame = pd.DataFrame(picks)
+    frame.index = pd.Index(np.arange(rows)[::-1] * 7)  # row numbers are positions, not labels
+    return frame
+
+
+class World:
+    """The shipped declarations over a small lake, with buckets small enough that every view has several."""
+
+    def __init__(self, home: Path, ray_home: str) -> None:
+        shutil.copytree(
+            REPOSITORY / "feature_repo", home / "repo" / "feature_repo", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        overlay = home / "repo" / "feature_repo" / "feature_store.ray.yaml"
+        options = yaml.safe_load(overlay.read_text())
+        options["offline_store"] |= {
+            "partition_rows": PARTITION_ROWS,
+            "ray_conf": {"num_cpus": 2, "object_store_memory": 100_000_000, "_temp_dir": ray_home},
+        }
+        overlay.write_text(yaml.safe_dump(options))
+        self.local = Settings(home=home / "local", repository=home / "repo")
+        self.ray = self.local.model_copy(update={"features_engine": "ray"})
+        self.plan = apply(self.local)
+        lake = Lake(self.local.lake_dir)
+        consumed = [ConsumedEvent(event, 0, place) for place, event in enumerate(events())]
+        for number in range(3):  # several files
+            lake.append(names.TABLE_EVENTS, table_of(consumed[number::3]), {"test": number})
+        lake.append(names.TABLE_ITEMS, items(), {"test": 0})
+
+    def online_rows(self) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.local.online_path)) as online:
+            return online.execute(
+                "SELECT signature, key, event_us, state FROM online JOIN views ON view = id ORDER BY signature, key"
+            ).fetchall()
+
+    def forget_online(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.local.online_path}{suffix}").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="ray-") as ray_home:  # a short path: Ray keeps sockets below it
+        yield World(tmp_path_factory.mktemp("platform"), ray_home)
+        from feast.infra.ray_initializer import shutdown_ray
+
+        shutdown_ray()
+
+
+def assert_equal(found: pa.Table, expected: pa.Table) -> None:
+    assert found.schema.equals(expected.schema)
+    for name in expected.column_names:
+        for place, (left, right) in enumerate(zip(found[name].to_pylist(), expected[name].to_pylist(), strict=True)):
+            assert same(left, right), (name, place, left, right)
+
+
+def test_a_training_set_of_all_features_equals_the_local_one(world: World) -> None:
+    frame = entity_frame(1000)
+    expected = training_frame(world.local, frame, names.SERVICE_ALL)
+    found = training_frame(world.ray, frame, names.SERVICE_ALL)
+    assert_equal(found, expected)
+    # Not all defaults: the comparison is about something.
+    different = {name: len(set(map(str, found[name].to_pylist()))) for name in found.column_names[len(frame.columns) :]}
+    assert len(different) > 50
+    assert sum(count > 1 for count in different.values()) > len(different) * 0.8, different
+
+
+def test_a_delay_full_names_and_ids_that_are_numbers_are_the_same_too(world: World) -> None:
+    frame = entity_frame(50)
+    frame["user_id"] = 17
+    answers = []
+    for settings in (world.local, world.ray):
+        store = open_store(settings, processing_delay_seconds=86_400.0)
+        service = store.get_feature_service(names.SERVICE_RANKING)
+        answers.append(store.get_historical_features(frame, service, full_feature_names=True).to_arrow())
+    assert_equal(*answers)
+    assert {name for name in answers[0].column_names if name.startswith(f"{names.VIEW_USER_ACTIVITY}__")}
+
+
+def test_an_empty_frame_gives_an_empty_training_set(world: World) -> None:
+    frame = entity_frame(3).iloc[:0]
+    frame = frame.assign(event_timestamp=pd.to_datetime(frame["event_timestamp"], utc=True))
+    expected = training_frame(world.local, frame, names.SERVICE_RANKING)
+    found = training_frame(world.ray, frame, names.SERVICE_RANKING)
+    assert len(found) == 0
+    assert found.column_names == expected.column_names
+
+
+def test_a_training_set_can_stay_in_the_cluster(world: World) -> None:
+    frame = entity_frame(3000)
+    store = open_store(world.ray)
+    job = store.get_historical_features(frame, store.get_feature_service(names.SERVICE_RANKING))
+    dataset = job.to_ray_dataset()
+    assert dataset.num_blocks() == 2  # 3000 rows, at most 2500 each
+    assert_equal(pa.concat_tables(dataset.iter_batches(batch_size=1000, batch_format="pyarrow")), job.to_arrow())
+
+
+@pytest.mark.parametrize("write_concurrency", [1, 2])
+def test_materialised_rows_equal_the_local_ones(world: World, write_concurrency: int) -> None:
+    end = from_us(NOW_US) - timedelta(days=30)  # later versions stay out
+    batch = [view.name for view in world.plan.views if view.kind == "batch"]
+    overlay = world.local.repository / "feature_repo" / "feature_store.ray.yaml"
+    options = yaml.safe_load(overlay.read_text())
+    options["batch_engine"]["write_concurrency"] = write_concurrency
+    options["offline_store"]["partition_rows"] = 80  # of about 150 versions of items
+    before = overlay.read_text()
+    overlay.write_text(yaml.safe_dump(options))
+    try:
+        assert list(materialize(world.local, end)) == batch
+        expected = world.online_rows()
+        world.forget_online()
+        assert list(materialize(world.ray, end)) == batch
+    finally:
+        overlay.write_text(before)
+    assert len(expected) > len(ITEMS) // 2
+    assert world.online_rows() == expected
+
+
+def test_a_failed_write_fails_the_materialisation(world: World, tmp_path: Path) -> None:
+    # Feast's own Ray engine logs it and reports success.
+    store = open_store(world.ray)
+    (tmp_path / "taken").mkdir()
+    store.config.online_store.location = str(tmp_path / "taken")
+    view = next(view for view in world.plan.views if view.kind == "batch")
+    with pytest.raises((DataError, sqlite3.Error), match=r"taken|unable to open"):
+        store.materialize(from_us(0), from_us(NOW_US), feature_views=[view.name])
+
+
+def test_an_error_in_a_worker_arrives_as_itself_and_a_dead_worker_as_a_remedy(world: World) -> None:
+    options = open_store(world.ray).config.offline_store
+    cluster = Cluster(options)
+    source = Source(str(world.local.lake_dir), names.TABLE_EVENTS, version=0, buckets=2, duckdb_version="0.1")
+    with pytest.raises(DataError, match=r"^a worker has DuckDB [\d.]+ and the driver 0.1"):
+        cluster.collect([cluster.submit(bucketed, source, Deal(("user_id",)), Part(0, 1))])
+    options.worker_task_options = {"max_retries": 0}
+    cluster = Cluster(options)
+    with pytest.raises(DataError, match=r"lower offline_store\.partition_rows"):
+        cluster.collect([cluster.submit_split(os._exit, 1, 1)[0]])
+
+
+def test_a_cluster_on_this_machine_is_reachable_from_this_machine_only(world: World) -> None:
+    cluster = Cluster(open_store(world.ray).config.offline_store)
+    cluster.collect([cluster.submit(deal, pa.table({"bucket": [0]}), 1)])  # a worker is there
+    listening = [
+        connection.laddr.ip
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for connection in process.connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 4  # control service, node daemon, its agent, a worker
+    assert set(listening) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def test_a_remote_cluster_keeps_its_own_environment() -> None:
+    local: dict[str, str] = {}
+    prepare_environment({}, local)
+    assert local.keys() >= {"RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_USAGE_STATS_ENABLED"}
+    for options, before in [
+        ({"ray_address": "head:6379"}, {}),
+        ({"use_kuberay": True}, {}),
+        ({}, {"RAY_ADDRESS": "head:6379"}),
+    ]:
+        remote = dict(before)
+        prepare_environment(options, remote)
+        assert remote == before | {"RAY_USAGE_STATS_ENABLED": "0"}
+    chosen = {"RAY_AUTH_TOKEN_PATH": "/secrets/ray", "RAY_USAGE_STATS_ENABLED": "1"}
+    prepare_environment({}, chosen)
+    assert "RAY_AUTH_TOKEN" not in chosen
+    assert chosen["RAY_USAGE_STATS_ENABLED"] == "1"
+
+
+def test_a_bucket_has_all_rows_of_its_entities_and_each_row_once(world: World) -> None:
+    version = Lake(world.local.lake_dir).open(names.TABLE_EVENTS).version()
+    source = Source(str(world.local.lake_dir), names.TABLE_EVENTS, version, buckets=5)
+    parts = [bucketed(source, Deal(("user_id", "item_id")), Part(number, 4)) for number in range(4)]
+    buckets = [pa.concat_tables([part[number] for part in parts]) for number in range(5)]
+    corrections = {event.event_id for event in events() if event.corrects}
+    ids = [set(bucket["event_id"].to_pylist()) for bucket in buckets]
+    assert all(corrections <= found for found in ids)
+    owned = [found - corrections for found in ids]
+    assert sum(map(len, owned)) == EVENTS - len(corrections)
+    keys = [
+        {
+            (row["user_id"], row["item_id"])
+            for row in bucket.select(["event_id", "user_id", "item_id"]).to_pylist()
+            if row["event_id"] not in corrections
+        }
+        for bucket in buckets
+    ]
+    assert min(map(len, keys)) > 100
+    assert len(set().union(*keys)) == sum(map(len, keys))
+
+
+def test_dealing_nothing_gives_empty_buckets_of_the_same_columns() -> None:
+    rows = duckdb.sql("SELECT 'a' AS key, CAST(0 AS INTEGER) AS bucket WHERE false").to_arrow_table()
+    assert [bucket.schema.names for bucket in deal(rows, 3)] == [["key"]] * 3
+    assert [len(bucket) for bucket in deal(rows, 3)] == [0, 0, 0]
+
+
+def test_declarations_are_the_same_for_both_engines(world: World) -> None:
+    assert open_store(world.ray).config.offline_store.lake == open_store(world.local).config.offline_store.lake
+    assert FeaturePlan.load(world.ray.plan_path).hash == world.plan.hash
+
+
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match=r"install tastemaker\[ray\], or set it to local"):
+        open_store(world.ray)
