@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from benchmarks.goal import Goal
 from benchmarks.training_set_data import QUERY, simulate
 from tastemaker.errors import DataError
-from tastemaker.features.lake_queries import FRAME, ROW, training_rows
+from tastemaker.features.sql.lake_queries import FRAME, ROW, training_rows
 from tastemaker.lake.tables import Lake
 
 __all__ = ["run"]

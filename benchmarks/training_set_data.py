@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from tastemaker import names
-from tastemaker.features.lake_queries import AS_OF, ROW, AskedView, TrainingQuery
 from tastemaker.features.plan import FeatureSpec, ViewPlan
 from tastemaker.features.semantics import DAY_US
+from tastemaker.features.sql.lake_queries import AS_OF, ROW, AskedView, TrainingQuery
 from tastemaker.lake.tables import SCHEMAS, Lake
 
 __all__ = ["QUERY", "simulate"]

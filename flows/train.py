@@ -20,8 +20,8 @@ from monitoring.drift import HTML_NAME, write_drift_report
 from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
-from tastemaker.features.leak_check import check_services
-from tastemaker.features.leaks import Telling, find_leaks, require_no_leak
+from tastemaker.features.audit.leak_check import check_services
+from tastemaker.features.audit.leaks import Telling, find_leaks, require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.assess import assess

@@ -15,7 +15,7 @@ from tastemaker import names
 from tastemaker.clock import Clock
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.repository import apply
-from tastemaker.features.state import FeatureState
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranker_parameters import RankerParameters

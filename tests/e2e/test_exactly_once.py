@@ -20,8 +20,8 @@ from tastemaker.broker.topics import ensure_topics
 from tastemaker.clock import Clock
 from tastemaker.events.dead_letter import DeadLetter, decode_dead_letter
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.state import FeatureState
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings

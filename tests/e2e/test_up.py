@@ -14,7 +14,7 @@ import pytest
 
 from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stack import processes

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.events.contract import RETRACTION, Event
-from tastemaker.features.grammar import FUNCTIONS
+from tastemaker.features.declarations.grammar import FUNCTIONS
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.semantics import DAY_US
 from tastemaker.lake.tables import SCHEMAS, Lake

@@ -7,9 +7,9 @@ from feature_histories import table_of
 from feature_reference import Arrival
 
 from tastemaker import names
-from tastemaker.features.batch import ConsumedEvent
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.state import FeatureState
+from tastemaker.features.streaming.batch import ConsumedEvent
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 
 __all__ = ["StreamRun", "consumed"]

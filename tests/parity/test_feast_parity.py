@@ -26,13 +26,13 @@ from feature_histories import ANY, DAY_US, HOUR_US, NOW_US, PLAN, lake_of, refer
 from tastemaker.clock import Clock, from_us, to_us
 from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
-from tastemaker.features.feast_offline import AsofOfflineStore
-from tastemaker.features.feast_online import PackedOnlineStore
+from tastemaker.features.feast.offline import AsofOfflineStore
+from tastemaker.features.feast.online import PackedOnlineStore
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.repository import materialize, open_store, training_frame
-from tastemaker.features.state import ConsumedEvent, FeatureState
 from tastemaker.features.stores.opening import open_online_store
+from tastemaker.features.streaming.state import ConsumedEvent, FeatureState
 from tastemaker.lake.tables import SCHEMAS
 from tastemaker.settings import Settings
 

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from tastemaker.features.keys import join_key
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.sql import as_of
-from tastemaker.features.sql_query import PIECE
+from tastemaker.features.sql.as_of import as_of
+from tastemaker.features.sql.temporary_tables import PIECE
 
 MOMENTS = st.lists(
     st.one_of(

@@ -27,13 +27,13 @@ from feature_worker import StreamRun, consumed
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tastemaker.features.bootstrap.snapshot import SnapshotReader
 from tastemaker.features.layout import APPLIED, MAX_SLOTS, WIDTH
 from tastemaker.features.plan import FeaturePlan, ViewPlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.resident import ResidentMatrix
-from tastemaker.features.snapshot import SnapshotReader
-from tastemaker.features.state import FeatureState
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.features.stores.opening import open_online_reader
+from tastemaker.features.streaming.state import FeatureState
 
 # Reads at the present, and later without any new event.
 LATER_US = st.sampled_from([0, 1, 9_000_000, HOUR_US, DAY_US, 4 * DAY_US, 500 * DAY_US])

@@ -7,8 +7,8 @@ import pytest
 
 from tastemaker import names
 from tastemaker.events.adapters import online_retail
-from tastemaker.features.leak_check import check_services, label_frame
-from tastemaker.features.leaks import LeakFound, LeakLimits, require_no_leak
+from tastemaker.features.audit.leak_check import check_services, label_frame
+from tastemaker.features.audit.leaks import LeakFound, LeakLimits, require_no_leak
 from tastemaker.features.repository import apply
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.settings import Settings

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tastemaker.features.plan import FeaturePlan, ViewPlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.resident import ResidentMatrix
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.features.stores.memory import MemoryStore
 
 # Reads at the present, and later without any new event.

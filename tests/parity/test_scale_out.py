@@ -25,11 +25,11 @@ from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
+from tastemaker.features.feast.ray_cluster import Cluster, prepare_environment
+from tastemaker.features.feast.ray_tasks import Deal, Part, Source, bucketed, deal
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.ray_cluster import Cluster, prepare_environment
-from tastemaker.features.ray_tasks import Deal, Part, Source, bucketed, deal
 from tastemaker.features.repository import apply, materialize, open_store, training_frame
-from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.settings import Settings
 

@@ -9,7 +9,7 @@ from tastemaker.cli.recommend import fetch_list, post_events
 from tastemaker.errors import ServingError
 from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.settings import Settings
 
 __all__ = ["Moment", "live_moment"]

@@ -17,7 +17,7 @@ import yaml
 
 from tastemaker import names
 from tastemaker.errors import DataError
-from tastemaker.features.content_table import update_content
+from tastemaker.features.content.table import update_content
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -70,7 +70,7 @@ def open_store(settings: Settings, **offline_options: Any) -> "FeatureStore":
     raw["offline_store"]["processing_delay_seconds"] = settings.processing_delay_seconds
     raw["offline_store"] |= offline_options
     if settings.features_engine == "ray":
-        from tastemaker.features.ray_cluster import prepare_environment
+        from tastemaker.features.feast.ray_cluster import prepare_environment
 
         prepare_environment(raw["offline_store"], os.environ)  # before Feast imports Ray
     settings.feast_dir.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.repository import training_frame
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.parity import Parity

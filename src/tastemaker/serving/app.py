@@ -70,7 +70,7 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
         ServingError: the release does not load.
     """
     from tastemaker.features.plan import FeaturePlan
-    from tastemaker.features.reader import FeatureReader
+    from tastemaker.features.reading.reader import FeatureReader
     from tastemaker.serving.recommender import Recommender
 
     reader = FeatureReader(settings.online_location, FeaturePlan.load(settings.plan_path))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.events.contract import EVENT_TYPES
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.encoders import History, QueryEncoder

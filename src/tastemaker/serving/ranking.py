@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.errors import ServingError
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.keras import tensorflow
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext

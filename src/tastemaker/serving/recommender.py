@@ -15,8 +15,8 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.clock import Clock, from_us
 from tastemaker.errors import ServingError
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.resident import ResidentMatrix
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.release.ranking_features import ranking_matrix
 from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue

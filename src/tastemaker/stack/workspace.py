@@ -6,7 +6,7 @@ changed.
 
 from tastemaker.events.adapters.dataset import Dataset
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.state import FeatureState
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stream.backfill import Backfilled, backfill

@@ -17,8 +17,8 @@ from tastemaker import names
 from tastemaker.broker.protocol import Consumer, Producer
 from tastemaker.clock import Clock
 from tastemaker.events.dead_letter import DeadLetter
-from tastemaker.features.state import ConsumedEvent
 from tastemaker.features.stores.protocol import StoreConflict, WriterFenced
+from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.lake.tables import Lake
 from tastemaker.stream.backlog import Backlog, Chunk
 from tastemaker.stream.bounds import Bounds

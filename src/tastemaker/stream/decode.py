@@ -12,7 +12,7 @@ from tastemaker.errors import ContractError
 from tastemaker.events.contract import check_event, contract_error, decode_event
 from tastemaker.events.dead_letter import DeadLetter
 from tastemaker.events.item import decode_item
-from tastemaker.features.state import ConsumedEvent, ConsumedItem
+from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem
 from tastemaker.serving.contract import ServedList
 
 __all__ = [

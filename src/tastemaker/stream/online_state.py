@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from tastemaker.features.state import ConsumedEvent, ConsumedItem
+from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem
 from tastemaker.lake.tables import Lake
 
 __all__ = ["BeforeCommit", "OnlineState"]
@@ -13,7 +13,7 @@ BeforeCommit = Callable[[list[bool]], None]
 
 
 class OnlineState(Protocol):
-    """See :class:`tastemaker.features.state.FeatureState`."""
+    """See :class:`tastemaker.features.streaming.state.FeatureState`."""
 
     @property
     def building(self) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.events.contract import Context, Event
-from tastemaker.features.state import ConsumedEvent, ConsumedItem
+from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem
 from tastemaker.lake.tables import SCHEMAS
 from tastemaker.stream.decode import ConsumedList
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 from tastemaker.broker.protocol import BrokerUnavailable, Consumer, Producer, UnknownTopic
 from tastemaker.errors import StackError, TastemakerError
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.state import FeatureState
 from tastemaker.features.stores.protocol import StoreUnavailable, WriterFenced
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stream.bounds import bounds_for

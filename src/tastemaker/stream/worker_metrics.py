@@ -14,7 +14,7 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.streaming.state import ConsumedEvent
 
 __all__ = ["FRESHNESS_BUCKETS", "WorkerMetrics"]
 

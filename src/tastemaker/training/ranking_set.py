@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
+from tastemaker.features.bootstrap.snapshot import SnapshotReader
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.snapshot import SnapshotReader
 from tastemaker.lake.tables import Lake
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranking_features import RankingLayout, ranking_matrix

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tastemaker import names
 from tastemaker.clock import Clock, to_us
+from tastemaker.features.bootstrap.snapshot import SnapshotReader
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.snapshot import SnapshotReader
 from tastemaker.lake.tables import Lake
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.recommender import Recommender

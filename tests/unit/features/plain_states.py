@@ -5,12 +5,12 @@ from struct import pack
 
 from tastemaker.clock import to_us
 from tastemaker.events.contract import Event
-from tastemaker.features.batch import ConsumedEvent
 from tastemaker.features.history import HistoryEvent, add_events, newest_first, pack_history
 from tastemaker.features.keys import join_key
 from tastemaker.features.layout import APPLIED, BASE, FIRST_GROUP, Slot, cell_of, label_number, layout_of
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import DAY_US, HEAD_US, SUM_CAP, square_to_micros, to_micros
+from tastemaker.features.streaming.batch import ConsumedEvent
 
 __all__ = ["DictStore", "states"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.state import ConsumedEvent, FeatureState
+from tastemaker.features.streaming.state import ConsumedEvent, FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.stream.rows import event_rows
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from tastemaker.errors import DataError
-from tastemaker.features.content import DIMENSIONS, ContentProjection, fit_projection
-from tastemaker.features.content_table import update_content
+from tastemaker.features.content.table import update_content
+from tastemaker.features.content.vectors import DIMENSIONS, ContentProjection, fit_projection
 from tastemaker.lake.tables import SCHEMAS, Lake
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tastemaker.features.declaration_error import DeclarationError, find_line
+from tastemaker.features.declarations.error import DeclarationError, find_line
 
 VIEWS = """from tastemaker import names
 

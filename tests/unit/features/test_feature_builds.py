@@ -12,10 +12,10 @@ from state_lake import LakeSide, rebuilt, rows_of
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
-from tastemaker.features import state as state_module
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.state import ConsumedEvent, FeatureState, WriterFenced
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.streaming import state as state_module
+from tastemaker.features.streaming.state import ConsumedEvent, FeatureState, WriterFenced
 
 START = datetime(2011, 12, 9, 12, tzinfo=UTC)
 LATER_US = to_us(START) + 86_400_000_000

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tastemaker.errors import DataError
-from tastemaker.features.collapse import collapse, validity
 from tastemaker.features.layout import APPLIED, BASE, MAX_SLOTS, distinct_estimates, label_number, layout_of
 from tastemaker.features.plan import FeatureSpec, ViewPlan
+from tastemaker.features.reading.collapse import collapse, validity
+from tastemaker.features.reading.top_labels import top_labels
 from tastemaker.features.semantics import DAY_US, DECAY_UNIT, MICROS, NEVER, SUM_CAP, SUM_DECAY_UNIT
-from tastemaker.features.top_labels import top_labels
 
 HOUR_US = DAY_US // 24
 MIDNIGHT = 15_000 * DAY_US

@@ -22,7 +22,7 @@ from feast.types import Array, Bool, Float32, Float64, Int64, String, UnixTimest
 
 from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES, RETRACTION
-from tastemaker.features.declarations import DeclarationError, compile_plan, compile_view
+from tastemaker.features.declarations.compile import DeclarationError, compile_plan, compile_view
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import DAY_US
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tastemaker.features.grammar import Call, GrammarError, parse_function, parse_where
+from tastemaker.features.declarations.grammar import Call, GrammarError, parse_function, parse_where
 from tastemaker.features.semantics import DAY_US
 
 

@@ -8,10 +8,10 @@ import pytest
     ("module", "absent"),
     [
         # The serving image has neither Feast nor the lake's libraries.
-        ("tastemaker.features.reader", {"feast", "duckdb", "deltalake", "pyarrow", "pandas", "ibis"}),
+        ("tastemaker.features.reading.reader", {"feast", "duckdb", "deltalake", "pyarrow", "pandas", "ibis"}),
         ("tastemaker.features.plan", {"feast", "duckdb", "deltalake", "pyarrow", "pandas", "ibis", "numpy"}),
         # The worker and the command line read and write the lake, but start without Feast.
-        ("tastemaker.features.state", {"feast", "pandas", "ibis"}),
+        ("tastemaker.features.streaming.state", {"feast", "pandas", "ibis"}),
         ("tastemaker.features.repository", {"feast", "pandas", "ibis"}),
     ],
 )

@@ -14,11 +14,11 @@ from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
 from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.state import ConsumedEvent, ConsumedItem, FeatureState, WriterFenced
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.stores.memory import MemoryStore
 from tastemaker.features.stores.memory_transaction import MemoryTransaction
 from tastemaker.features.stores.protocol import StoreConflict, StoreUnavailable
+from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem, FeatureState, WriterFenced
 from tastemaker.lake.tables import Lake
 
 START = datetime(2011, 12, 9, 12, tzinfo=UTC)

@@ -10,13 +10,13 @@ from plain_states import DictStore, states
 
 from tastemaker.clock import from_us, to_us
 from tastemaker.events.contract import Event
-from tastemaker.features.batch import ConsumedEvent, EventBatch
 from tastemaker.features.history import unpack_history
 from tastemaker.features.layout import label_number
 from tastemaker.features.plan import FeatureSpec, ViewPlan
-from tastemaker.features.row_cache import RowCache
 from tastemaker.features.semantics import DAY_US, HEAD_US
-from tastemaker.features.updates import ViewUpdater
+from tastemaker.features.streaming.batch import ConsumedEvent, EventBatch
+from tastemaker.features.streaming.row_cache import RowCache
+from tastemaker.features.streaming.updates import ViewUpdater
 
 HOUR_US = DAY_US // 24
 NOW_US = 18_000 * DAY_US + DAY_US // 2

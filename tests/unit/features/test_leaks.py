@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tastemaker.features.leaks import LeakFound, LeakLimits, Telling, find_leaks, require_no_leak
+from tastemaker.features.audit.leaks import LeakFound, LeakLimits, Telling, find_leaks, require_no_leak
 
 ROWS, SHOPPERS = 4_000, 200
 

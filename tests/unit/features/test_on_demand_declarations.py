@@ -15,7 +15,7 @@ from feast.data_format import DeltaFormat
 from feast.on_demand_feature_view import OnDemandFeatureView, on_demand_feature_view
 from feast.types import Array, Float32, Float64, Int64, String
 
-from tastemaker.features.declarations import DeclarationError, compile_plan
+from tastemaker.features.declarations.compile import DeclarationError, compile_plan
 from tastemaker.features.plan import OnDemandPlan
 
 ITEM = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)

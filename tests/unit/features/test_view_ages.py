@@ -1,7 +1,7 @@
 """What becomes of views when declarations change, also before the change before was completed."""
 
 from tastemaker.features.keys import bucket_of
-from tastemaker.features.view_ages import Progress, ViewAges, read_ages
+from tastemaker.features.stores.view_ages import Progress, ViewAges, read_ages
 
 
 class Metadata(dict[str, str]):

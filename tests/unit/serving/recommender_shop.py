@@ -13,9 +13,9 @@ from tastemaker.clock import Clock, from_us, to_us
 from tastemaker.events.contract import Event
 from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.repository import apply
-from tastemaker.features.state import ConsumedEvent, ConsumedItem, FeatureState
+from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem, FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranker_parameters import RankerParameters

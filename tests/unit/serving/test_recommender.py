@@ -7,7 +7,7 @@ from recommender_shop import CATEGORIES, CUT, PER_CATEGORY, USERS, category_of, 
 from tastemaker.clock import Clock
 from tastemaker.errors import DataError, ServingError
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.recommender import INTENT_LIFT, Recommender
 from tastemaker.serving.release import load_release

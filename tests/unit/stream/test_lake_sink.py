@@ -11,7 +11,7 @@ from deltalake.exceptions import CommitFailedError
 from stream_cases import event
 
 from tastemaker import names
-from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.lake.offsets import append_newer, committed_offsets
 from tastemaker.lake.tables import Lake
 from tastemaker.stream import sinks

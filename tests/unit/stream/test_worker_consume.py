@@ -19,8 +19,8 @@ from tastemaker.broker.protocol import Producer
 from tastemaker.events.contract import Event, encode_event, event_key
 from tastemaker.events.dead_letter import DeadLetter, decode_dead_letter
 from tastemaker.events.item import encode_item
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.state import FeatureState
+from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.serving.contract import RecommendationRequest, ServedList
 from tastemaker.stream.bounds import Bounds

@@ -17,9 +17,9 @@ from tastemaker.broker.protocol import BrokerUnavailable, Record
 from tastemaker.errors import DataError, StackError
 from tastemaker.events.contract import encode_event
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reader import FeatureReader
-from tastemaker.features.state import ConsumedEvent
+from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.stores.protocol import WriterFenced
+from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stream.group import group_of, member_of

@@ -1,0 +1,1 @@
+"""Rows of the online store that are built from the lake."""

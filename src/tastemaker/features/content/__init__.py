@@ -1,0 +1,1 @@
+"""Content vectors of products, learned from the shop's own titles."""

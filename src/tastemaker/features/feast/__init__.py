@@ -1,0 +1,1 @@
+"""Feast's offline and online stores and its Ray engine, over the lake and the packed rows."""

@@ -1,0 +1,76 @@
+"""Packed states of many entities to feature values at a moment, for all of them at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.features.layout import WIDTH
+from tastemaker.features.plan import ViewPlan
+from tastemaker.features.reading.collapse_program import program_of
+
+__all__ = ["collapse", "entries_of", "validity"]
+
+_Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float64]
+_ENTRY_BYTES = 8 * WIDTH
+
+
+def entries_of(packed: Sequence[bytes | None]) -> tuple[_Ints, _Ints]:
+    """Entries of many states, int64 ``[entries, 4]``, and where each state's begin, int64 ``[n + 1]``."""
+    states = [state or b"" for state in packed]
+    offsets = np.zeros(len(states) + 1, np.int64)
+    np.cumsum([len(state) for state in states], out=offsets[1:])
+    return np.frombuffer(b"".join(states), np.int64).reshape(-1, WIDTH), offsets // _ENTRY_BYTES
+
+
+def collapse(
+    view: ViewPlan, packed: Sequence[bytes | None], now_us: int, features: tuple[str, ...] | None = None
+) -> _Floats:
+    """Values of an aggregate view's numeric features.
+
+    Args:
+        view: the view.
+        packed: one state per entity; None where there is none.
+        now_us: the moment to answer for, in microseconds.
+        features: which, in which order; None for all of the view.
+
+    Returns:
+        Shape ``[len(packed), features]``.
+
+    Raises:
+        DataError: a feature is no number, or the view has none of that name.
+    """
+    # Compiled code is only loaded where something is read: the command line starts without it.
+    from tastemaker.features.reading.collapse_kernel import collapse_entries
+
+    program = program_of(view, features)
+    values: _Floats = collapse_entries(*entries_of(packed), now_us, program.tables)
+    return values if program.columns is None else values[:, program.columns]
+
+
+def validity(
+    view: ViewPlan, packed: Sequence[bytes | None], now_us: int, features: tuple[str, ...] | None = None
+) -> tuple[_Floats, _Ints, _Ints]:
+    """As :func:`collapse`, and how long the values hold while no event comes in.
+
+    Returns:
+        The values; int64 ``[n, features]``: the event's time of a feature that is the time since it, and
+        :data:`tastemaker.features.semantics.NEVER` of all others and where it has its default; int64 ``[n, 2]``: from
+        when (inclusive) until when (exclusive) all but these stay as they are.
+    """
+    from tastemaker.features.reading.validity_kernel import collapse_with_validity
+
+    program = program_of(view, features)
+    found: tuple[Any, Any, Any] = collapse_with_validity(*entries_of(packed), now_us, program.tables)
+    values, times, spans = found
+    return (
+        (values, times, spans)
+        if program.columns is None
+        else (
+            values[:, program.columns],
+            times[:, program.columns],
+            spans,
+        )
+    )

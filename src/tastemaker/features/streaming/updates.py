@@ -1,0 +1,113 @@
+"""From a batch of events to new rows of the online store, one view at a time."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker import names
+from tastemaker.events.contract import RETRACTION
+from tastemaker.features.plan import ViewPlan
+from tastemaker.features.stores.protocol import StoreTransaction
+from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
+from tastemaker.features.streaming.history_merge import merge_history
+from tastemaker.features.streaming.row_cache import RowCache
+from tastemaker.features.streaming.tiles import labels_noted, merge_tiles
+
+__all__ = ["Change", "ViewUpdater"]
+
+_Ints = npt.NDArray[np.int64]
+# Label numbers that are known to be stored, by view; forgotten all at once when there are more.
+_MOST_LABELS: Final = 1 << 15
+
+
+class Change(NamedTuple):
+    """What a transaction writes of one view, to be remembered once it is committed."""
+
+    keys: list[str]
+    states: list[bytes]
+    labels: dict[int, str]
+
+
+class ViewUpdater:
+    """Applies events to one view.
+
+    Args:
+        view: an aggregate or a history view.
+        cache: the rows that this writer keeps, of all views.
+    """
+
+    def __init__(self, view: ViewPlan, cache: RowCache) -> None:
+        self.view = view
+        self._cache = cache
+        self._sees = np.zeros(len(TYPE_BITS), np.bool_)
+        for event_type in view.types - {RETRACTION}:
+            self._sees[TYPE_BITS[event_type]] = True
+        self._known_labels: set[int] = set()
+
+    def update(
+        self, tx: StoreTransaction, batch: EventBatch, only: Callable[[str], bool] | None = None
+    ) -> Change | None:
+        """Write the new state of every entity that the events touch.
+
+        Args:
+            tx: the running transaction.
+            batch: first occurrences that are not corrected.
+            only: keys to leave out where this is false; the lake gives their rows later.
+
+        Returns:
+            What was written, for :meth:`committed`; None when nothing was.
+        """
+        from tastemaker.features.streaming.grouping import group_events
+
+        view = self.view
+        codes, entities, names_of = batch.keys(view.join_keys)
+        allowed = self._sees[batch.types]
+        if view.lateness_us:
+            allowed &= batch.delay_us <= view.lateness_us
+        if view.kind == "history":
+            allowed &= batch.encoded(names.ITEM_ID).codes >= 0
+        order, starts, present = group_events(codes, allowed, entities)
+        if not len(present):
+            return None
+        keys = names_of(present)
+        if only is not None:
+            wanted = np.zeros(entities, np.bool_)
+            wanted[present] = list(map(only, keys))
+            order, starts, present = group_events(codes, allowed & wanted[codes], entities)
+            keys = names_of(present)
+            if not keys:
+                return None
+        old = self._read(tx, keys)
+        merge = merge_tiles if view.kind == "aggregate" else merge_history
+        merged = merge(view, batch, order, starts, old)
+        if len(merged.states) < len(keys):
+            keys = [keys[place] for place in merged.changed.tolist()]
+        if not keys:
+            return None
+        tx.put(view.signature, keys, merged.newest_us, merged.states)
+        labels = {} if view.kind == "history" else labels_noted(view, batch, order)
+        labels = {number: label for number, label in labels.items() if number not in self._known_labels}
+        if labels:
+            tx.put_labels(labels)
+        return Change(keys, merged.states, labels)
+
+    def committed(self, change: Change) -> None:
+        """Remember what is stored now."""
+        self._cache.put(self.view.signature, change.keys, change.states)
+        if len(self._known_labels) > _MOST_LABELS:
+            self._known_labels.clear()
+        self._known_labels.update(change.labels)
+
+    def forget(self) -> None:
+        """Forget what is stored, because the store may hold something else."""
+        self._known_labels.clear()
+
+    def _read(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
+        found = self._cache.get(self.view.signature, keys)
+        missing = [place for place, state in enumerate(found) if state is None]
+        if missing:
+            for place, state in zip(missing, tx.get(self.view.signature, [keys[p] for p in missing]), strict=True):
+                found[place] = state
+        return [state or b"" for state in found]
