@@ -99,6 +99,11 @@ def test_too_few_positives_say_nothing(shoppers: Any) -> None:
     assert find_leaks({"f": labels}, labels, shoppers) == []
 
 
+def test_too_few_shoppers_say_nothing_though_each_has_many_rows(labels: Any) -> None:
+    shoppers = [f"u{row % 99}" for row in range(ROWS)]
+    assert find_leaks({"f": labels}, labels, shoppers) == []
+
+
 def test_same_seed_gives_the_same_answer(labels: Any, shoppers: Any, draw: np.random.Generator) -> None:
     values = {"f": draw.normal(size=ROWS) + labels}
     assert find_leaks(values, labels, shoppers, seed=3) == find_leaks(values, labels, shoppers, seed=3)

@@ -34,6 +34,7 @@ __all__ = ["LeakFound", "LeakLimits", "Telling", "find_leaks", "require_no_leak"
 _BINS: Final = 20
 _ROUNDS: Final = 200
 _LEAST: Final = 50  # positives, and negatives, below which nothing is said
+_LEAST_SHOPPERS: Final = 100  # below, a bootstrap over shoppers understates the error, and a few habits tell it all
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -101,15 +102,17 @@ def find_leaks(
         seed: of the halves and the bootstrap.
 
     Returns:
-        One per feature, in order; none if there are too few positives or negatives to say anything.
+        One per feature, in order; none if there are too few positives, negatives or shoppers to say anything.
     """
     limits = limits or LeakLimits()
     positive = np.asarray(labels, dtype=np.float64) > 0
     if min(positive.sum(), (~positive).sum()) < _LEAST:
         return []
     _, cluster = np.unique(np.asarray(shoppers, dtype=str), return_inverse=True)
-    draw = np.random.default_rng(seed)
     clusters = int(cluster.max()) + 1
+    if clusters < _LEAST_SHOPPERS:
+        return []
+    draw = np.random.default_rng(seed)
     half = draw.permutation(clusters) % 2 == 0
     weights = draw.multinomial(clusters, np.full(clusters, 1 / clusters), size=_ROUNDS).astype(np.float64)
     weights = np.vstack([np.ones(clusters), weights])  # the first row is the data as it is
