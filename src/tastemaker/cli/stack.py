@@ -24,6 +24,7 @@ def addresses(settings: Settings) -> Table:
     for what, url in (
         ("recommender: API docs", f"{settings.recommender_url}/docs"),
         ("collector", settings.collector_url),
+        ("stream worker: metrics", settings.worker_metrics_url),
         ("Prefect: runs, artifacts, schedules", settings.prefect_url),
         ("reports: drift", settings.reports_url),
         ("Kafka", settings.broker),
@@ -34,8 +35,17 @@ def addresses(settings: Settings) -> Table:
 
 def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Keep log lines in the files alone.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=64,
+            help="Stream workers that share the partitions; TASTEMAKER_WORKERS when left out, which is 1 at first.",
+        ),
+    ] = None,
 ) -> None:
-    """Run the local stack until Ctrl-C: Kafka, collector, stream worker, Prefect server and worker, recommender.
+    """Run the local stack until Ctrl-C: Kafka, collector, stream workers, Prefect server and worker, recommender.
 
     A process that dies is started again. The recommender starts when a release is promoted.
 
@@ -47,7 +57,7 @@ def up(
     from tastemaker.stack.supervisor import Supervisor
     from tastemaker.stack.workspace import prepare
 
-    settings = Settings.from_env()
+    settings = Settings.from_env() if workers is None else Settings.from_env(workers=workers)
     record = read_stack(settings)
     if record is not None:
         raise StackError(

@@ -75,7 +75,7 @@ def local_components(settings: Settings, only: Iterable[str] | None = None) -> l
         *([] if settings.kafka_bootstrap_servers else [_kafka(settings)]),
         _topics(settings),
         _collector(settings),
-        _worker(settings),
+        *(_worker(settings, number) for number in range(settings.workers)),
         _prefect_server(settings),
         _flows(settings),
         _prefect_worker(settings),
@@ -129,12 +129,13 @@ def _collector(settings: Settings) -> Component:
     )
 
 
-def _worker(settings: Settings) -> Component:
+def _worker(settings: Settings, number: int) -> Component:
+    """One of the workers that share the partitions; they are alike, and each takes a free slot when it starts."""
     line = [sys.executable, "-m", "tastemaker.stream.worker"]
     return Component(
-        "worker",
+        f"worker-{number + 1}" if number else "worker",
         lambda: line if settings.plan_path.exists() else None,
-        ready=lambda pid: pid_in(settings.run_dir / "worker.ready", pid),
+        ready=lambda pid: any(pid_in(path, pid) for path in settings.run_dir.glob("worker*.ready")),
         needs=("topics",),
         waits_for=_WAITS_FOR_PLAN,
         start_timeout_s=900.0,  # it may rebuild the online store from the lake first

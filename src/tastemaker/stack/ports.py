@@ -3,6 +3,7 @@
 import socket
 from contextlib import ExitStack
 
+from tastemaker.errors import StackError
 from tastemaker.settings import Settings
 
 __all__ = ["choose_ports"]
@@ -16,6 +17,7 @@ _PORTS = {
     "prefect_port": "the Prefect UI",
 }
 _KAFKA = frozenset({"kafka_port", "kafka_controller_port"})
+_ATTEMPTS = 100
 
 
 def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
@@ -23,6 +25,9 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
 
     Args:
         settings: the wanted ports. Kafka's stay as they are when someone else runs the broker.
+
+    Raises:
+        StackError: the workers' metrics find no place.
     """
     moved: dict[str, int] = {}
     announcements: list[str] = []
@@ -38,7 +43,35 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
                 moved[field] = taken.getsockname()[1]
                 announcements.append(f"port {wanted} is busy: {title} listens on {moved[field]} instead")
             held.enter_context(taken)
+        first = _bind_run(held, settings)
+        if first != settings.worker_metrics_port:
+            moved["worker_metrics_port"] = first
+            announcements.append(
+                f"port {settings.worker_metrics_port} is busy: the stream worker's metrics are on {first} instead"
+            )
     return settings.model_copy(update=moved), announcements
+
+
+def _bind_run(held: ExitStack, settings: Settings) -> int:
+    """Hold as many ports in a row as there are workers, for their metrics; returns the first."""
+    first = settings.worker_metrics_port
+    for _ in range(_ATTEMPTS):
+        with ExitStack() as run:
+            for port in range(first, first + settings.workers):
+                taken = _bind(settings.host, port) if port < 2**16 else None
+                if taken is None:
+                    break
+                run.enter_context(taken)
+            else:
+                held.enter_context(run.pop_all())
+                return first
+        probe = _bind(settings.host, 0)
+        assert probe is not None
+        with probe:
+            first = probe.getsockname()[1]
+    raise StackError(
+        f"no {settings.workers} free ports in a row for the workers' metrics; set TASTEMAKER_WORKERS lower"
+    )
 
 
 def _bind(host: str, port: int) -> socket.socket | None:

@@ -4,8 +4,12 @@ The online state is the stream worker's: it builds it from the lake when there i
 changed.
 """
 
+from pathlib import Path
+
 from tastemaker.events.adapters.dataset import Dataset
 from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.stores.opening import open_online_reader
+from tastemaker.features.stores.view_ages import read_ages
 from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -36,10 +40,12 @@ def import_history(settings: Settings, dataset: Dataset) -> Backfilled:
     Raises:
         DataError: the data set breaks the contract.
         StackError: another process writes to the home, such as the stack's worker.
+        StoreUnavailable: the online store's server cannot be reached; nothing was imported.
     """
     with writer_lock(settings.home, "a data import"):
+        has_state = _has_online_state(settings)
         added = backfill(Lake(settings.lake_dir), dataset)
-    if added.events + added.items and settings.online_path.exists():
+    if added.events + added.items and has_state:
         rebuild_online(settings)
     return added
 
@@ -53,8 +59,19 @@ def rebuild_online(settings: Settings) -> None:
     """
     plan = FeaturePlan.load(settings.plan_path)
     with writer_lock(settings.home, "a rebuild of the online store"):
-        state = FeatureState.open(settings.online_path, plan)
+        state = FeatureState.open(settings.online_location, plan)
         try:
             state.bootstrap(Lake(settings.lake_dir))
         finally:
             state.close()
+
+
+def _has_online_state(settings: Settings) -> bool:
+    location = settings.online_location
+    if isinstance(location, Path):
+        return location.exists()
+    reader = open_online_reader(location)
+    try:
+        return read_ages(reader) is not None
+    finally:
+        reader.close()

@@ -97,7 +97,7 @@ def work(
     lake.create()
     bounds = bounds_for(settings.worker_memory_mb)
     metrics = WorkerMetrics(plan.views)
-    metrics.store_size(settings.online_path)
+    metrics.store_size(settings.online_location)
     state = _retry(lambda: open_state(settings, plan, lake, bounds.cache_bytes), stop)
     if state is None:
         return

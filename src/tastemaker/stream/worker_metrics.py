@@ -72,7 +72,6 @@ class WorkerMetrics:
             "tastemaker_worker_build_progress", "Share of the new views that is built", registry=registry
         )
         self._progress.set(1.0)
-        self._size = Gauge("tastemaker_worker_store_bytes", "Size of the embedded online store", registry=registry)
 
     @property
     def shortest_lateness_us(self) -> int:
@@ -93,10 +92,12 @@ class WorkerMetrics:
             server.server_close()
             thread.join()
 
-    def store_size(self, path: Path) -> None:
-        """Measure an embedded store's files at each scrape."""
-        files = [path, path.with_name(path.name + "-wal")]
-        self._size.set_function(lambda: float(sum(file.stat().st_size for file in files if file.exists())))
+    def store_size(self, location: Path | str) -> None:
+        """Measure an embedded store's files at each scrape; a server tells its size itself."""
+        if isinstance(location, Path):
+            files = [location, location.with_name(location.name + "-wal")]
+            size = Gauge("tastemaker_worker_store_bytes", "Size of the embedded online store", registry=self.registry)
+            size.set_function(lambda: float(sum(file.stat().st_size for file in files if file.exists())))
 
     def counted(self, more: Mapping[str, int]) -> None:
         """Add to the counts of records by outcome."""

@@ -37,6 +37,16 @@ def test_every_need_comes_before_the_component_that_has_it(settings):
     ]
 
 
+def test_as_many_workers_as_the_settings_say_and_each_is_ready_by_whichever_slot_it_got(settings):
+    several = settings.model_copy(update={"workers": 3})
+    workers = {name: part for name, part in by_name(several).items() if part.command() is None or "worker" in name}
+    assert [name for name in workers if name.startswith("worker")] == ["worker", "worker-2", "worker-3"]
+    (settings.run_dir / "worker-1.ready").write_text("42")
+    assert all(workers[name].ready(42) for name in ("worker", "worker-2", "worker-3"))
+    assert not workers["worker"].ready(41)
+    assert Settings.from_env(workers["worker-3"].env).workers == 3
+
+
 def test_broker_of_someone_else_replaces_kafka(settings):
     external = settings.model_copy(update={"kafka_bootstrap_servers": "broker:9092"})
     components = by_name(external)

@@ -38,6 +38,22 @@ def test_port_wanted_twice_is_given_once(free):
     assert len(announcements) == 1
 
 
+def test_metrics_of_several_workers_get_ports_in_a_row(free):
+    several = free.model_copy(update={"workers": 4})
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        wanted = busy.getsockname()[1] - 2  # the third of the four is taken
+        chosen, announcements = choose_ports(several.model_copy(update={"worker_metrics_port": wanted}))
+        run = range(chosen.worker_metrics_port, chosen.worker_metrics_port + 4)
+        assert busy.getsockname()[1] not in run
+        others = {
+            port for name, port in chosen.model_dump().items() if name.endswith("_port") and "metrics" not in name
+        }
+        assert not others & set(run)
+        for port in run:
+            socket.create_server(("127.0.0.1", port)).close()
+    assert len([line for line in announcements if "metrics" in line]) == 1
+
+
 def test_ports_of_a_broker_that_someone_else_runs_are_left_alone(free):
     external = free.model_copy(update={"kafka_bootstrap_servers": "broker:9092"})
     with socket.create_server(("127.0.0.1", free.kafka_port)):
