@@ -5,6 +5,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from tastemaker import names
+from tastemaker.features.sql.expressions import uncorrected_sql
 from tastemaker.lake.tables import Lake
 
 __all__ = ["INTERACTIONS", "load"]
@@ -21,7 +22,8 @@ INTERACTIONS = pa.schema(
 def load(lake: Lake, *, start: datetime | None = None, end: datetime | None = None) -> pa.Table:
     """Purchases of known users, each event once, oldest first.
 
-    A sender may repeat an event at another Kafka offset; both are in the lake, and the first counts.
+    A sender may repeat an event at another Kafka offset; where both are in the lake, the first counts. A purchase
+    that another event corrects does not count, as it is in no feature: what stands in its place does.
 
     Args:
         lake: where the events are.
@@ -35,7 +37,7 @@ def load(lake: Lake, *, start: datetime | None = None, end: datetime | None = No
         DataError: the lake has no events table.
     """
     lake.open(names.TABLE_EVENTS)
-    conditions = ["type = 'purchase'", "user_id IS NOT NULL", "item_id IS NOT NULL"]
+    conditions = ["type = 'purchase'", "user_id IS NOT NULL", "item_id IS NOT NULL", uncorrected_sql()]
     bounds: list[datetime] = []
     if start is not None:
         conditions.append("occurred_at >= ?")

@@ -20,8 +20,9 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.candidates import CandidateSources, find_candidates
 from tastemaker.serving.context import ShopperContext, encode_queries, read_shopper
 from tastemaker.serving.ranking import read_stored
-from tastemaker.serving.signals import TARGET, Signals
+from tastemaker.serving.signals import Signals
 from tastemaker.settings import Settings
+from tastemaker.training.interactions import bought_between
 
 __all__ = ["RankingSet", "lists_at", "merge_sets"]
 
@@ -87,7 +88,7 @@ def lists_at(
     """
     # What serving would have known at that moment: events take a while to arrive.
     lake, now_us = Lake(settings.lake_dir), to_us(at) - round(settings.processing_delay_seconds * 1_000_000)
-    bought = _bought(lake, at, parameters.ranker.label_days)
+    bought = bought_between(lake, at, at + timedelta(days=parameters.ranker.label_days))
     signals, layout = Signals.of(plan), RankingLayout.of(plan)
     views = plan.views_of(names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
     reader = SnapshotReader.as_of(lake, plan, now_us, views)
@@ -148,21 +149,6 @@ def lists_at(
     recall = hits / max(1, sum(len(bought[shopper.user or ""]) for shopper in contexts))
     progress(f"{len(contexts):,} lists as of {at:%Y-%m-%d}: retrieval offers {recall:.1%} of what was bought then")
     return RankingSet(features, labels, np.concatenate([stored[i] for i in sample]), np.concatenate(served), recall)
-
-
-def _bought(lake: Lake, at: datetime, days: int) -> dict[str, set[str]]:
-    """Items that each user bought in the window ``at ≤ occurred_at < at + days``."""
-    with lake.connect() as connection:
-        rows = connection.execute(
-            f"SELECT DISTINCT {names.USER_ID}, {names.ITEM_ID} FROM {names.TABLE_EVENTS}"
-            f" WHERE {names.TYPE} = $target AND {names.USER_ID} IS NOT NULL AND {names.ITEM_ID} IS NOT NULL"
-            f" AND {names.OCCURRED_AT} >= $start AND {names.OCCURRED_AT} < $end",
-            {"target": TARGET, "start": at, "end": at + timedelta(days=days)},
-        ).fetchall()
-    bought: dict[str, set[str]] = {}
-    for user, item in rows:
-        bought.setdefault(user, set()).add(item)
-    return bought
 
 
 def _stored(

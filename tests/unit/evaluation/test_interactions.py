@@ -47,6 +47,19 @@ def test_purchases_of_known_users_once_each_oldest_first(lake):
     assert found["occurred_at"].to_pylist() == [START + timedelta(days=day) for day in (1, 3, 5)]
 
 
+def test_a_purchase_that_is_corrected_or_taken_back_does_not_count(lake):
+    rows = [
+        _event(7, item_id="c", corrects="e5"),
+        _event(8, item_id=None, type="retraction", corrects="e3"),
+        _event(9, item_id="d"),
+        _event(10, item_id=None, type="retraction", corrects="e9"),
+    ]
+    lake.append("events", pa.Table.from_pylist(rows, schema=SCHEMAS["events"]), {"test": 2})
+    # e3 and e9 are taken back, and e7 stands in the place of e5, with its own time and item.
+    assert load(lake)["item_id"].to_pylist() == ["a", "c"]
+    assert load(lake, end=START + timedelta(days=6))["item_id"].to_pylist() == ["a"]
+
+
 def test_bounds_include_the_start_and_leave_out_the_end(lake):
     found = load(lake, start=START + timedelta(days=3), end=START + timedelta(days=5))
     assert found["occurred_at"].to_pylist() == [START + timedelta(days=3)]

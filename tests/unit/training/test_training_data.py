@@ -9,7 +9,7 @@ from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.item_item_parameters import ItemItemParameters
-from tastemaker.training.interactions import Interactions, load_interactions
+from tastemaker.training.interactions import Interactions, bought_between, load_interactions
 from tastemaker.training.item_item import fit_item_item
 from tastemaker.training.items import load_items
 from tastemaker.training.tower_examples import build_examples
@@ -18,7 +18,7 @@ CUT = datetime(2026, 3, 1, tzinfo=UTC)
 PURCHASE = EVENT_TYPES.index("purchase")
 
 
-def event(event_id, minutes, item, *, user="u1", session=None, event_type="purchase"):
+def event(event_id, minutes, item, *, user="u1", session=None, event_type="purchase", corrects=None):
     at = CUT + timedelta(minutes=minutes)
     return {
         names.EVENT_ID: event_id,
@@ -26,6 +26,7 @@ def event(event_id, minutes, item, *, user="u1", session=None, event_type="purch
         names.USER_ID: user,
         names.SESSION_ID: session,
         names.ITEM_ID: item,
+        names.CORRECTS: corrects,
         names.OCCURRED_AT: at,
         names.INGESTED_AT: at,
         names.PARTITION: -1,
@@ -67,6 +68,38 @@ def test_an_event_id_counts_once_and_unknown_items_and_types_do_not(tmp_path):
     rows = [twice, twice, event("b", -4, "ghost"), event("c", -3, "y", event_type="return"), event("d", -2, "y")]
     found = load_interactions(lake_with(tmp_path, rows), ["x", "y"], CUT, ["purchase"])
     assert found.item.tolist() == [0, 1]
+
+
+def test_what_was_taken_back_is_no_interaction_and_a_correction_stands_in_its_place(tmp_path):
+    rows = [
+        event("kept", -9, "x"),
+        event("taken back", -8, "x"),
+        event("mistaken", -7, "x"),
+        event("a", -6, None, event_type="retraction", corrects="taken back"),
+        event("b", -5, "y", corrects="mistaken"),
+        event("c", 5, None, event_type="retraction", corrects="later"),  # came before what it takes back
+        event("later", -4, "z"),
+        event("d", -3, "z", corrects="mistaken as well"),
+        event("e", -2, None, event_type="retraction", corrects="d"),  # a correction that is taken back in turn
+        event("mistaken as well", -10, "z"),
+    ]
+    found = load_interactions(lake_with(tmp_path, rows), ["x", "y", "z"], CUT, ["purchase"])
+    assert found.item.tolist() == [0, 1]
+    assert found.time_us.tolist() == [int((CUT.timestamp() - minutes * 60) * 1e6) for minutes in (9, 5)]
+
+
+def test_labels_are_what_was_bought_in_the_window_and_not_taken_back(tmp_path):
+    rows = [
+        event("before", -1, "x"),
+        event("first", 0, "x"),
+        event("mistaken", 1, "y"),
+        event("a", 2, "z", corrects="mistaken"),
+        event("taken back", 3, "y", user="u2"),
+        event("b", 90, None, user="u2", event_type="retraction", corrects="taken back"),
+        event("at the end", 60, "y"),
+    ]
+    found = bought_between(lake_with(tmp_path, rows), CUT, CUT + timedelta(hours=1))
+    assert found == {"u1": {"x", "z"}}
 
 
 def test_guests_are_shoppers_after_the_users_even_with_a_users_name(tmp_path):

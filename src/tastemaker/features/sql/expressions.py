@@ -26,6 +26,7 @@ __all__ = [
     "parts_sql",
     "sql_type",
     "squares_sql",
+    "uncorrected_sql",
     "upto_sql",
 ]
 
@@ -121,6 +122,14 @@ def upto_sql(upto: Mapping[int, int] | None) -> str:
     return f"({names.PARTITION} < 0{within})"
 
 
+def uncorrected_sql(upto: Mapping[int, int] | None = None) -> str:
+    """Whether no event corrects a row of the events table; ``upto`` limits by offset which corrections are known."""
+    return (
+        f"{names.EVENT_ID} NOT IN (SELECT {names.CORRECTS} FROM {names.TABLE_EVENTS}"
+        f" WHERE {names.CORRECTS} IS NOT NULL AND {upto_sql(upto)})"
+    )
+
+
 def has_corrections(duck: duckdb.DuckDBPyConnection) -> bool:
     """Whether any event in the lake corrects another one; where none does, queries need not look for them."""
     found = duck.execute(f"SELECT 1 FROM {names.TABLE_EVENTS} WHERE {names.CORRECTS} IS NOT NULL LIMIT 1")
@@ -181,10 +190,7 @@ def events_of_view(
     if bucket is not None:
         conditions.append(f"{bucket_sql(key, bucket[1])} = {bucket[0]}")
     if corrections:
-        conditions.append(
-            f"{names.EVENT_ID} NOT IN (SELECT {names.CORRECTS} FROM {names.TABLE_EVENTS}"
-            f" WHERE {names.CORRECTS} IS NOT NULL AND {upto_sql(upto)})"
-        )
+        conditions.append(uncorrected_sql(upto))
     selected = ", ".join([f"{key} AS key", f"{time} AS at_us", f"{names.TYPE} AS type", *columns])
     return f"SELECT {selected} FROM {names.TABLE_EVENTS} WHERE {' AND '.join(conditions)}"
 
