@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tastemaker.errors import StackError
 
-__all__ = ["building_lock", "worker_slot", "writer_lock"]
+__all__ = ["building_lock", "worker_slot", "workers_run", "writer_lock"]
 
 _MAX_WORKERS = 64
 
@@ -55,6 +55,17 @@ def building_lock(home: Path) -> Iterator[None]:
     with (home / "building.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def workers_run(directory: Path) -> bool:
+    """Whether a worker of this directory lives, of those that :func:`worker_slot` numbers."""
+    for path in directory.glob("worker-*.lock"):
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+    return False
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Corrected events and new declarations: rows come from the lake, and are what the lake alone gives."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tastemaker.errors import DataError
 from tastemaker.events.contract import Event
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.stores.protocol import StoreUnavailable
 from tastemaker.features.streaming import state as state_module
 from tastemaker.features.streaming.state import ConsumedEvent, FeatureState, WriterFenced
 
@@ -286,3 +288,42 @@ def test_declarations_that_come_back_are_built_anew_and_readable_meanwhile(
         third.build_step(side.lake)
     assert FeatureReader(third.store.reader(), PLAN).row("by_user", "u1", LATER_US) == {"f": 2}
     assert rows_of(third, PLAN) == rebuilt(side.lake, PLAN, "back")
+
+
+def test_view_that_is_built_anew_stays_readable_and_loses_rows_that_the_lake_does_not_give(
+    location: Path | str, side: LakeSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_buckets(monkeypatch, 4)
+    state = FeatureState.open(location, PLAN, lake=side.lake)
+    apply(state, side, purchases(20))
+    # A row whose events are gone from the lake, and one that is wrong: u1 bought e1, e8 and e15.
+    with state.store.transaction() as tx:
+        (right,) = tx.get(BY_USER.signature, ["u2"])
+        assert right is not None
+        tx.put(BY_USER.signature, ["gone", "u1"], [0, 0], [right, right])
+    other = FeatureState(state.store, PLAN, lake=side.lake)
+    other.begin_build(["by_user"])
+    reader = FeatureReader(state.store.reader(), PLAN)
+    assert reader.row("by_user", "u0", LATER_US) == {"f": 3}
+    with pytest.raises(WriterFenced, match="built anew"):  # it would go on with rows that it has in memory
+        state.check()
+    offset, steps = 20, 0
+    again = FeatureState(state.store, PLAN, lake=side.lake)
+    while again.building:
+        apply(again, side, purchases(1, offset))
+        offset, steps = offset + 1, steps + 1
+        again.build_step(side.lake)
+        assert reader.row("by_user", "u0", LATER_US)["f"] >= 3
+    assert steps == 21 // 4 + 1  # in as many parts as the 21 events of the first step give
+    assert rows_of(again, PLAN) == rebuilt(side.lake, PLAN, "anew")
+    again.check()
+
+
+def test_check_of_a_store_that_is_away_waits(state: FeatureState, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def away() -> Iterator[Any]:
+        raise StoreUnavailable("no answer")
+        yield
+
+    monkeypatch.setattr(state.store, "transaction", away)
+    state.check()

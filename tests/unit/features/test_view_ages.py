@@ -55,3 +55,12 @@ def test_finished_buckets_include_their_keys() -> None:
     assert not any(Progress().includes(key) for key in keys)
     assert all(Progress(4, 4).includes(key) for key in keys)
     assert [key for key in keys if Progress(1, 4).includes(key)] == [key for key in keys if bucket_of(key) % 4 == 0]
+
+
+def test_complete_view_is_built_anew_and_read_meanwhile() -> None:
+    ages = ViewAges(("a", "b"), former=("old",), building={"c": Progress(1, 3)})
+    again = ages.anew(["b", "c", "nowhere"])
+    assert again == ViewAges(("a",), ("old", "b"), {"c": Progress(1, 3), "b": Progress()})
+    assert again.live == ages.live
+    assert again.anew(["b"]) == again  # asking twice begins nothing afresh
+    assert again.advanced("b", Progress(1, 1)) == ViewAges(("a", "b"), ("old",), {"c": Progress(1, 3)})

@@ -7,9 +7,9 @@ from typing import Final, TypeVar
 import duckdb
 
 from tastemaker import names
-from tastemaker.features.keys import join_key
+from tastemaker.features.keys import bucket_of, join_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
-from tastemaker.features.stores.protocol import StoreConflict, StoreTransaction
+from tastemaker.features.stores.protocol import StoreConflict, StoreReader, StoreTransaction
 from tastemaker.features.stores.view_ages import Progress
 from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
@@ -97,7 +97,9 @@ def write_rows(
     tx: StoreTransaction,
     view: ViewPlan,
     bucket: tuple[int, int] = (0, 1),
+    *,
     upto: Mapping[int, int] | None = None,
+    replaced: StoreReader | None = None,
 ) -> None:
     """Write rows of a view, and after the last of them the labels that they refer to.
 
@@ -107,12 +109,17 @@ def write_rows(
         view: of any kind.
         bucket: ``(i, n)``: only keys whose bucket modulo ``n`` is ``i``.
         upto: as of :func:`covered_offsets`; None takes everything in the lake.
+        replaced: of the same store, when the view has rows already: those that the lake no longer gives are deleted.
     """
     from tastemaker.features.bootstrap.states import labels_of_view, rows_of_view
 
     number, of = bucket
+    before = () if replaced is None else (key for key, _ in replaced.all_rows(view.signature))
+    left = {key for key in before if bucket_of(key) % of == number}
     for rows in _chunks(rows_of_view(duck, view, bucket=None if of == 1 else bucket, upto=upto)):
         _put(tx, view, rows)
+        left.difference_update(key for key, _, _ in rows)
+    tx.delete(view.signature, sorted(left))
     if number == of - 1:
         for labels in _chunks(labels_of_view(duck, view)):
             tx.put_labels(dict(labels))

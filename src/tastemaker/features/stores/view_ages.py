@@ -84,6 +84,18 @@ class ViewAges:
             building=building,
         )
 
+    def anew(self, views: Iterable[str]) -> "ViewAges":
+        """With complete views to be built once more; what was begun already goes on.
+
+        The rows that are there stay readable until the last of them is replaced.
+        """
+        again = [view for view in dict.fromkeys(views) if view in self.current]
+        return ViewAges(
+            current=tuple(view for view in self.current if view not in again),
+            former=tuple(dict.fromkeys((*self.former, *again))),
+            building={**self.unfinished, **dict.fromkeys(again, Progress())},
+        )
+
     def advanced(self, view: str, progress: Progress) -> "ViewAges":
         """With a view's progress; one whose last bucket is done is current from then on."""
         if progress.done < progress.of:

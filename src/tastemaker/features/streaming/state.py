@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import compress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -264,10 +264,22 @@ class FeatureState:
         self._forget()
         self._building = False
 
-    def begin_build(self) -> bool:
+    def check(self) -> None:
+        """Look whether the store still follows the same declarations; while it is away, nobody can tell.
+
+        Raises:
+            WriterFenced: other declarations were applied, or somebody asked for views to be built anew.
+        """
+        with suppress(StoreConflict), self._transaction() as tx:
+            self._ages(tx)
+
+    def begin_build(self, anew: Collection[str] = ()) -> bool:
         """Note which views have to be built because the declarations changed.
 
         Nothing happens when none has; a new store has all views, without rows.
+
+        Args:
+            anew: names of views to build although they are complete; their rows are readable meanwhile.
 
         Returns:
             Whether some are being built.
@@ -278,7 +290,8 @@ class FeatureState:
                 after = ViewAges(self._wanted)
                 tx.set_meta(_REBUILD, tx.get_meta(_REBUILD) or "new")
             else:
-                after = before.changed_to(self._wanted)
+                again = [view.signature for view in self.plan.views if view.name in anew]
+                after = before.changed_to(self._wanted).anew(again)
                 for view in before.known - after.known:
                     tx.drop_view(view)
             if after != before:
@@ -311,9 +324,11 @@ class FeatureState:
                 signature, progress = next(iter(ages.building.items()))
                 view = next(view for view in self.plan.views if view.signature == signature)
                 upto = covered_offsets(tx, lake, self._own)
-                with lake.connect(BUILD_MEMORY) as duck:
+                with lake.connect(BUILD_MEMORY) as duck, ExitStack() as opened:
+                    anew = signature in ages.former
+                    replaced = opened.enter_context(closing(self.store.reader())) if anew else None
                     of = progress.of or _buckets(duck, view)
-                    write_rows(duck, tx, view, (progress.done, of), upto)
+                    write_rows(duck, tx, view, (progress.done, of), upto=upto, replaced=replaced)
                 ages = ages.advanced(signature, Progress(progress.done + 1, of))
                 ages.write(tx)
         except (StoreConflict, LakeBehind) as error:
@@ -335,6 +350,8 @@ class FeatureState:
             raise WriterFenced(
                 "the online store follows other feature declarations by now; start again with the applied ones"
             )
+        if ages.building and not self._building:  # the rows that are kept in memory are about to be replaced
+            raise WriterFenced("views are to be built anew; start again, and go on with the build")
         self._building = bool(ages.building)
         return ages
 
