@@ -114,13 +114,19 @@ def work(
             ready.parent.mkdir(parents=True, exist_ok=True)
             ready.write_text(str(os.getpid()))
             _LOG.info("works as number %d; metrics on port %d", slot, port)
-            worker.run(watch.check)
+            worker.run(lambda: _look(watch, state))
         finally:
             gc.unfreeze()
             ready.unlink(missing_ok=True)
             for connection in (consumer, producer):
                 if connection is not None:
                     connection.close()
+
+
+def _look(watch: PlanWatch, state: FeatureState) -> None:
+    """Once a second: whether there is something to build that an idle worker would not notice."""
+    watch.check()
+    state.check()
 
 
 def _retry(attempt: Callable[[], T], stop: threading.Event) -> T | None:
