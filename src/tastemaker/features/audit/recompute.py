@@ -40,13 +40,13 @@ def values_as_of(
             "as_of_us": pa.array([at for _, at in moments], pa.int64()),
         }
     )
-    duck.register("recomputed_rows", frame)
+    duck.register("asked_moments", frame)
     try:
-        as_of(duck, narrowed(view, wanted), "recomputed_rows", "recomputed")
+        as_of(duck, narrowed(view, wanted), "asked_moments", "recomputed")
         columns = ", ".join(f'"{name}"' for name in wanted)
         rows = duck.execute(f"SELECT key, as_of_us, {columns} FROM recomputed").fetchall()
     finally:
-        duck.unregister("recomputed_rows")
+        duck.unregister("asked_moments")
         duck.execute("DROP TABLE IF EXISTS recomputed")
     found = {(row[0], row[1]): dict(zip(wanted, row[2:], strict=True)) for row in rows}
     defaults = {name: view.feature(name).default_value for name in wanted}
