@@ -125,6 +125,15 @@ def test_nothing_asked_is_nothing_answered(store: OnlineStore, reader: StoreRead
     assert reader.get_meta("none") is None
 
 
+def test_size_counts_the_rows_of_one_view_alone(store: OnlineStore, reader: StoreReader) -> None:
+    assert reader.size(VIEW) == (0, None)
+    put(store, VIEW, u1=(5, b"one"), u2=(-6, b""))
+    put(store, OTHER, u1=(99, b"other"))
+    with store.transaction() as tx:
+        tx.put(VIEW, ["u1\x1fi1"], [7], [b"pair"])
+    assert reader.size(VIEW) == (3, 7)  # the newest of 5, -6 and 7
+
+
 def test_many_rows_in_one_transaction(store: OnlineStore, reader: StoreReader) -> None:
     keys = [f"u{number}" for number in range(5000)] + [f"u\x1fi{number}" for number in range(1500)]
     with store.transaction() as tx:

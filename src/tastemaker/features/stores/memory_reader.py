@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tastemaker.features.keys import prefix_range
 from tastemaker.features.stores.memory_data import MemoryData
-from tastemaker.features.stores.protocol import Changes, Row, StoredItem
+from tastemaker.features.stores.protocol import Changes, Row, StoredItem, ViewSize
 
 __all__ = ["MemoryReader"]
 
@@ -43,6 +43,12 @@ class MemoryReader:
         """As the protocol says."""
         with self._data.reading:
             return list(self._data.rows.get(view, {}).items())
+
+    def size(self, view: str) -> ViewSize:
+        """As the protocol says."""
+        with self._data.reading:
+            rows = self._data.rows.get(view, {}).values()
+            return ViewSize(len(rows), max((row.event_us for row in rows), default=None))
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""

@@ -19,6 +19,7 @@ __all__ = [
     "StoreTransaction",
     "StoreUnavailable",
     "StoredItem",
+    "ViewSize",
     "WriterFenced",
 ]
 
@@ -52,6 +53,13 @@ class StoredItem(NamedTuple):
     item_id: str
     updated_us: int
     item: bytes | None
+
+
+class ViewSize(NamedTuple):
+    """How many rows a view has, and the time of the newest event or table row of any; None without rows."""
+
+    rows: int
+    newest_us: int | None
 
 
 class Changes(NamedTuple):
@@ -177,6 +185,10 @@ class StoreReader(Protocol):
 
     def all_rows(self, view: str) -> Iterable[tuple[str, Row]]:
         """Every row of a view, in no order."""
+        ...
+
+    def size(self, view: str) -> ViewSize:
+        """How many rows a view has, and how new the newest is; may take a second for each few million rows."""
         ...
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from tastemaker.features.keys import join_key
-from tastemaker.features.stores.protocol import Changes, Row, StoredItem
+from tastemaker.features.stores.protocol import Changes, Row, StoredItem, ViewSize
 from tastemaker.features.stores.redis_keys import RedisKeys, unpack_item, unpack_row
 from tastemaker.features.stores.redis_link import RedisLink
 from tastemaker.features.stores.redis_log import read_changes
@@ -43,6 +43,13 @@ class RedisReader:
         """As the protocol says; walks over all of the store's keys."""
         for key, value in read_all(self._link, self._keys, view):
             yield from _unpacked([(key, value)])
+
+    def size(self, view: str) -> ViewSize:
+        """As the protocol says; walks over all of the store's keys."""
+        rows, newest = 0, None
+        for _, row in self.all_rows(view):
+            rows, newest = rows + 1, row.event_us if newest is None else max(newest, row.event_us)
+        return ViewSize(rows, newest)
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""

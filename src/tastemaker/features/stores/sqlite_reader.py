@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tastemaker.features.stores.protocol import Changes, Row, StoredItem
+from tastemaker.features.stores.protocol import Changes, Row, StoredItem, ViewSize
 from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
 from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
@@ -76,6 +76,15 @@ class SqliteReader:
             if len(rows) < _CHUNK:
                 return
             last, after = rows[-1][0], ">"
+
+    def size(self, view: str) -> ViewSize:
+        """As the protocol says."""
+        connection = self._connect()
+        number = self._view(connection, view)
+        if number is None:
+            return ViewSize(0, None)
+        found = connection.execute("SELECT count(*), max(event_us) FROM online WHERE view = ?", (number,)).fetchone()
+        return ViewSize(*found)
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""
