@@ -11,6 +11,7 @@ from tastemaker import names
 from tastemaker.clock import to_us
 from tastemaker.events.contract import Context, Event
 from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem
+from tastemaker.features.streaming.times import times_us
 from tastemaker.lake.tables import SCHEMAS
 from tastemaker.stream.decode import ConsumedList
 
@@ -21,7 +22,7 @@ _json = msgspec.json.Encoder()
 _NO_CONTEXT = next(default for default in Event.__struct_defaults__ if isinstance(default, Context))
 
 
-def _table(name: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
+def _table(name: str, columns: dict[str, Any]) -> pa.Table:
     """Columns of Python values as a table; times are integers, which skips datetime's slow conversion."""
     schema = SCHEMAS[name]
     arrays = [
@@ -60,8 +61,8 @@ def event_rows(consumed: Sequence[ConsumedEvent]) -> pa.Table:
     """Events as rows of ``SCHEMAS["events"]``, in the given order."""
     fields = list(zip(*(_plain(row.event) for row in consumed), strict=True)) or [()] * (len(_PLAIN_COLUMNS) + 3)
     *plain, occurred_at, context, extra = fields
-    columns: dict[str, Sequence[Any]] = dict(zip(_PLAIN_COLUMNS, plain, strict=True))
-    columns[names.OCCURRED_AT] = [to_us(moment) for moment in occurred_at]
+    columns: dict[str, Any] = dict(zip(_PLAIN_COLUMNS, plain, strict=True))
+    columns[names.OCCURRED_AT] = times_us(occurred_at)
     columns[names.CONTEXT] = ["{}" if value is _NO_CONTEXT else _context(value) for value in context]
     columns[names.EXTRA] = [_object(value) if value else "{}" for value in extra]
     columns[names.INGESTED_AT] = [row.ingested_us for row in consumed]

@@ -1,6 +1,5 @@
 """A batch of consumed events as columns, encoded once for all views."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from operator import attrgetter
@@ -10,13 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+try:
+    from _md5 import md5  # half the time of hashlib's, which asks OpenSSL what it allows, for each text again
+except ImportError:  # an interpreter that was built without it
+    from hashlib import md5
+
 from tastemaker import names
-from tastemaker.clock import to_us
 from tastemaker.events.contract import EVENT_TYPES, Event
 from tastemaker.features.keys import join_key
 from tastemaker.features.layout import label_number
 from tastemaker.features.semantics import DAY_US, MICROS, SUM_CAP
 from tastemaker.features.streaming.kernel_types import Texts
+from tastemaker.features.streaming.times import times_us
 
 __all__ = ["COLUMNS", "TYPE_BITS", "ConsumedEvent", "Encoded", "EventBatch", "event_digest"]
 
@@ -59,7 +63,7 @@ class Encoded(NamedTuple):
 
 def event_digest(event_id: str) -> bytes:
     """What is remembered of an event id: 16 bytes, the same that ``unhex(md5(event_id))`` gives in DuckDB."""
-    return hashlib.md5(event_id.encode(), usedforsecurity=False).digest()
+    return md5(event_id.encode(), usedforsecurity=False).digest()
 
 
 class EventBatch:
@@ -73,12 +77,11 @@ class EventBatch:
         self.events = [record.event for record in records]
         self.partitions: _Ints = np.array([record.partition for record in records], np.int64)
         self.offsets: _Ints = np.array([record.offset for record in records], np.int64)
-        self.at_us: _Ints = np.array([to_us(event.occurred_at) for event in self.events], np.int64)
-        arrivals = [record.ingested_us for record in records]
+        self.at_us: _Ints = times_us([event.occurred_at for event in self.events])
+        arrivals = pa.array([record.ingested_us for record in records], pa.int64())
         # How long after it occurred each event arrived.
-        self.delay_us: _Ints = np.array(
-            [0 if came is None else came - at for came, at in zip(arrivals, self.at_us.tolist(), strict=True)], np.int64
-        )
+        self.delay_us: _Ints = arrivals.fill_null(0).to_numpy(zero_copy_only=False) - self.at_us
+        self.delay_us[arrivals.is_null().to_numpy(zero_copy_only=False)] = 0
         self.types: _Ints = np.array(list(map(TYPE_BITS.__getitem__, self._column(names.TYPE))), np.int64)
         self._encoded: dict[str, Encoded] = {}
         self._numbers: dict[str, _Ints] = {}
