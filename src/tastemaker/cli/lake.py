@@ -49,7 +49,9 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For mac
     if as_json:
         console.print_json(json.dumps([dataclasses.asdict(state) for state in states], default=datetime.isoformat))
         return
-    shown = Table("table", "rows", "files", "in use", "on disk", "oldest", "newest", "version", title=str(lake.root))
+    shown = Table("table", "rows", "files", "in use", "on disk", "from", "until", "version", title=str(lake.root))
+    for column in shown.columns:
+        column.no_wrap = True
     for column in shown.columns[1:5]:
         column.justify = "right"
     for state in states:
@@ -181,4 +183,4 @@ def _size(count: int) -> str:
 
 
 def _time(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment else "-"
+    return moment.astimezone(UTC).strftime("%Y-%m-%d") if moment else "-"
