@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from tastemaker.cli.console import console, current_settings
@@ -37,7 +38,7 @@ KeepFiles = Annotated[
 
 @app.command("status")
 def status_command(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Show each table's rows, files, size, oldest and newest row, and version. Reads the log alone, so it is quick.
+    """Show each table's rows, files, size, oldest and newest day. Reads the log alone, so it is quick.
 
     Many files for few rows: `tastemaker lake compact`. Much more on disk than in use: the same, once the replaced
     files are old enough.
@@ -49,7 +50,9 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For mac
     if as_json:
         console.print_json(json.dumps([dataclasses.asdict(state) for state in states], default=datetime.isoformat))
         return
-    shown = Table("table", "rows", "files", "in use", "on disk", "from", "until", "version", title=str(lake.root))
+    shown = Table(
+        "table", "rows", "files", "in use", "on disk", "from", "until", box=box.SIMPLE_HEAD, title=str(lake.root)
+    )
     for column in shown.columns:
         column.no_wrap = True
     for column in shown.columns[1:5]:
@@ -63,7 +66,6 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For mac
             _size(state.bytes_on_disk),
             _time(state.oldest),
             _time(state.newest),
-            str(state.version),
         )
     console.print(shown)
 
