@@ -1,13 +1,11 @@
 """The online stores that pass the contract suite, each with servers that live as long as the module."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
+from store_locations import KINDS, make_location
 from valkey_server import ValkeyServer, cluster, single
-
-_names = count()
 
 
 @pytest.fixture(scope="session")
@@ -22,19 +20,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Val
         yield servers
 
 
-def make_location(kind: str, request: pytest.FixtureRequest, directory: Path) -> Path | str:
-    """A store of its own for a test."""
-    name = f"t{next(_names)}"
-    if kind == "sqlite":
-        return directory / f"{name}.sqlite"
-    if kind == "memory":
-        return f"memory:{name}"
-    if kind == "redis":
-        return f"redis://127.0.0.1:{request.getfixturevalue('redis_server').port}/0?prefix={name}"
-    return f"redis+cluster://127.0.0.1:{request.getfixturevalue('redis_cluster')[0].port}?prefix={name}"
-
-
-@pytest.fixture(params=["sqlite", "memory", "redis", "cluster"])
+@pytest.fixture(params=KINDS)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     return make_location(request.param, request, tmp_path)
 

@@ -21,7 +21,8 @@ from feast import (
 )
 from feast.data_format import DeltaFormat, JsonFormat
 from feast.types import Array, Bool, Float64, Int64, String
-from feature_histories import ANY, DAY_US, HOUR_US, NOW_US, PLAN, lake_of, reference, same
+from feature_histories import ANY, DAY_US, HOUR_US, LATENESS_US, NOW_US, PLAN, lake_of, reference, same
+from feature_reference import Arrival
 
 from tastemaker.clock import Clock, from_us, to_us
 from tastemaker.errors import DataError
@@ -32,22 +33,27 @@ from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.repository import materialize, open_store, training_frame
 from tastemaker.features.stores.opening import open_online_store
-from tastemaker.features.streaming.state import ConsumedEvent, FeatureState
+from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import SCHEMAS
 from tastemaker.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]
-DTYPES = {"int64": Int64, "float64": Float64, "list[string]": Array(String), "list[int64]": Array(Int64)}
-ENTITIES = {
-    name: Entity(name=name, join_keys=[f"{name}_id"], value_type=ValueType.STRING)
-    for name in ("user", "item", "session")
+DTYPES = {
+    "int64": Int64,
+    "float64": Float64,
+    "string": String,
+    "list[string]": Array(String),
+    "list[int64]": Array(Int64),
+    "list[float64]": Array(Float64),
 }
+KEYS = {"user": "user_id", "item": "item_id", "session": "session_id", "category": "category"}
+ENTITIES = {name: Entity(name=name, join_keys=[key], value_type=ValueType.STRING) for name, key in KEYS.items()}
 
 
-def history(seed: int, size: int = 150) -> list[Event]:
-    """Many events close together: hours, minutes and identical moments."""
+def history(seed: int, size: int = 150) -> list[Arrival]:
+    """Many events close together: hours, minutes and identical moments; some come late, some correct another."""
     draw = random.Random(seed)
-    return [
+    made = [
         Event(
             event_id=f"e{number}",
             type=draw.choice(ANY),  # type: ignore[arg-type]
@@ -55,33 +61,46 @@ def history(seed: int, size: int = 150) -> list[Event]:
             user_id=draw.choice(["u1", "u2", "u3"]),
             session_id=draw.choice(["s1", "s2", None]),
             item_id=draw.choice(["i1", "i2", "i3", "i4"]),
+            category=draw.choice(["a", "a/b", None]),
             value=draw.choice([None, draw.uniform(0, 100)]),
+            price=draw.choice([None, 2.5, 7.0]),
+            corrects=f"e{draw.randrange(number)}" if number and draw.random() < 0.05 else None,
         )
         for number in range(size)
     ]
+    lags = [0, LATENESS_US, LATENESS_US + 1]
+    return [Arrival(event, to_us(event.occurred_at) + draw.choice(lags)) for event in made]
 
 
 def declared(view: ViewPlan, source: KafkaSource) -> StreamFeatureView:
     """A plan's view in Feast's words."""
 
     def function(feature: FeatureSpec) -> str:
-        if feature.function == "last_n":
-            return f"last_n({feature.n})"
-        half_life = f"({feature.half_life_us // HOUR_US}h)" if feature.half_life_us else ""
-        return feature.function + half_life
+        if feature.half_life_us:
+            return f"{feature.function}({feature.half_life_us // HOUR_US}h)"
+        if feature.n and feature.function != "last":
+            return f"{feature.function}({feature.n}{f', {feature.by}' if feature.by else ''})"
+        return feature.function
+
+    def tags(feature: FeatureSpec) -> dict[str, str]:
+        default = {} if feature.default is None else {"default": str(feature.default)}
+        types = ", ".join(repr(name) for name in feature.types)
+        return default if feature.operands else default | {"where": f"type in ({types})"}
 
     def duration(us: int) -> timedelta | None:
         return timedelta(microseconds=us) if us else None
 
     return StreamFeatureView(
         name=view.name,
+        description="As the other parity tests have it.",
+        owner="tests",
         entities=[ENTITIES[name] for name in view.entities],
         source=source,
         timestamp_field="occurred_at",
         ttl=timedelta(microseconds=view.ttl_us),
         aggregations=[
             Aggregation(
-                column=feature.column,
+                column=" / ".join(feature.operands) or feature.column,
                 function=function(feature),
                 time_window=duration(feature.window_us),
                 slide_interval=duration(feature.slide_us),
@@ -93,8 +112,8 @@ def declared(view: ViewPlan, source: KafkaSource) -> StreamFeatureView:
             Field(
                 name=feature.name,
                 dtype=DTYPES[feature.dtype],
-                tags={"where": f"type in ({', '.join(repr(name) for name in feature.types)})"}
-                | ({} if feature.default is None else {"default": str(feature.default)}),
+                description=feature.function,
+                tags=tags(feature),
             )
             for feature in view.features
         ],
@@ -106,10 +125,8 @@ class World:
 
     def __init__(self, home: Path) -> None:
         self.settings = Settings(home=home, repository=REPOSITORY)
-        self.events = history(seed=1)
-        self.lake = lake_of(
-            self.settings.lake_dir, [ConsumedEvent(event, 0, place) for place, event in enumerate(self.events)]
-        )
+        self.arrivals = history(seed=1)
+        self.lake = lake_of(self.settings.lake_dir, self.arrivals)
         self.lake.append("items", item_rows(), {"test": 0})
         self.store = open_store(self.settings)
         self.apply()
@@ -125,14 +142,18 @@ class World:
             file_format=DeltaFormat(),
             timestamp_field="occurred_at",
         )
-        stream = KafkaSource(
-            name="stream_events",
-            topic="t",
-            kafka_bootstrap_servers="127.0.0.1:1",
-            message_format=JsonFormat(schema_json="event_id string"),
-            timestamp_field="occurred_at",
-            batch_source=lake,
-        )
+        streams = {
+            lateness_us: KafkaSource(
+                name=f"stream_events_{lateness_us}",
+                topic="t",
+                kafka_bootstrap_servers="127.0.0.1:1",
+                message_format=JsonFormat(schema_json="event_id string"),
+                timestamp_field="occurred_at",
+                watermark_delay_threshold=timedelta(microseconds=lateness_us) if lateness_us else None,
+                batch_source=lake,
+            )
+            for lateness_us in {view.lateness_us for view in PLAN.views}
+        }
         items = FileSource(
             name="items",
             path=str(self.settings.lake_dir / "items"),
@@ -142,19 +163,32 @@ class World:
         )
         profile = BatchFeatureView(
             name="profile",
+            description="Columns of the catalogue, of every type.",
+            owner="tests",
             entities=[ENTITIES["item"]],
             source=items,
             online=True,
             ttl=timedelta(days=2),
             schema=[
-                Field(name="price", dtype=Float64, tags={"default": "-1"}),
-                Field(name="available", dtype=Bool),
-                Field(name="title", dtype=String, tags={"default": "?"}),
+                Field(name="price", dtype=Float64, tags={"default": "-1"}, description="A number."),
+                Field(name="available", dtype=Bool, description="A truth."),
+                Field(name="title", dtype=String, tags={"default": "?"}, description="A text."),
+                Field(
+                    name="age",
+                    dtype=Float64,
+                    tags={"since": "created_at", "default": "-2"},
+                    description="Days that pass.",
+                ),
+                Field(name="path", dtype=String, tags={"column": "category"}, description="A list as a text."),
+                Field(name="shelves", dtype=Array(String), tags={"column": "category"}, description="A list."),
             ],
         )
-        views = [declared(view, stream) for view in PLAN.views]
-        services = [FeatureService(name=f"all_{view.name}", features=[view]) for view in [*views, profile]]
-        self.store.apply([*ENTITIES.values(), lake, stream, items, *views, profile, *services])
+        views = [declared(view, streams[view.lateness_us]) for view in PLAN.views]
+        services = [
+            FeatureService(name=f"all_{view.name}", features=[view], description="One view.", owner="tests")
+            for view in [*views, profile]
+        ]
+        self.store.apply([*ENTITIES.values(), lake, *streams.values(), items, *views, profile, *services])
 
     def frame(self, view: ViewPlan, keys: list[tuple[str, ...]], moments: list[int]) -> pd.DataFrame:
         rows = [(*key, from_us(at), place) for place, (key, at) in enumerate((k, m) for k in keys for m in moments)]
@@ -175,7 +209,7 @@ def item_rows() -> pa.Table:
             **{name: row[name] for name in ("item_id", "title", "price", "available")},
             "updated_at": from_us(NOW_US - row["ago"] * HOUR_US),
             "created_at": from_us(NOW_US - row["known"] * HOUR_US),
-            "category": [],
+            "category": ["a", "b"] if row["item_id"] == "i1" else [],
             "attributes": "{}",
             "deleted": False,
             "kafka_partition": -1,
@@ -200,7 +234,12 @@ def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def all_keys(view: ViewPlan) -> list[tuple[str, ...]]:
-    ids = {"user": ["u1", "u2", "nobody"], "item": ["i1", "i3", "nothing"], "session": ["s1", "s2", "none"]}
+    ids = {
+        "user": ["u1", "u2", "nobody"],
+        "item": ["i1", "i3", "nothing"],
+        "session": ["s1", "s2", "none"],
+        "category": ["a", "a/b", "none"],
+    }
     if len(view.entities) == 1:
         return [(name,) for name in ids[view.entities[0]]]
     return [(left, right) for left in ids[view.entities[0]] for right in ids[view.entities[1]]]
@@ -208,20 +247,20 @@ def all_keys(view: ViewPlan) -> list[tuple[str, ...]]:
 
 def test_apply_compiles_what_was_declared(world: World) -> None:
     for view in PLAN.views:
-        assert world.plan.view(view.name) == view
+        assert world.plan.view(view.name).signature == view.signature
 
 
 @pytest.mark.parametrize("view", PLAN.views, ids=lambda view: view.name)
 def test_historical_features_equal_the_reference(world: World, view: ViewPlan) -> None:
     # Moments of events (which must not see themselves), between them, and after all.
-    moments = [to_us(world.events[0].occurred_at), NOW_US - HOUR_US + 1, NOW_US - 7 * HOUR_US, NOW_US + DAY_US]
+    moments = [to_us(world.arrivals[0].event.occurred_at), NOW_US - HOUR_US + 1, NOW_US - 7 * HOUR_US, NOW_US + DAY_US]
     keys = all_keys(view)
     frame = world.frame(view, keys, moments).sample(frac=1.0, random_state=3)
     found = training_frame(world.settings, frame, f"all_{view.name}").to_pylist()
     assert [row["row"] for row in found] == frame["row"].tolist()
     for row in found:
         key = tuple(row[column] for column in view.join_keys)
-        expected = reference(view, world.events, key, to_us(row["event_timestamp"]))
+        expected = reference(view, world.arrivals, key, to_us(row["event_timestamp"]))
         assert same({name: row[name] for name in view.feature_names}, expected)
 
 
@@ -233,7 +272,7 @@ def test_online_features_equal_reader_and_reference(world: World, view: ViewPlan
     found = world.store.get_online_features(service, rows).to_dict()
     reader = FeatureReader(world.settings.online_path, world.plan)
     for place, (key, row) in enumerate(zip(keys, reader.rows(view.name, keys, frozen_clock), strict=True)):
-        expected = reference(view, world.events, key, frozen_clock)
+        expected = reference(view, world.arrivals, key, frozen_clock)
         assert same(row, expected)
         assert same({name: found[name][place] for name in view.feature_names}, expected)
     reader.close()
@@ -265,6 +304,19 @@ def test_batch_view_joins_the_newest_row_within_its_ttl(world: World) -> None:
     ]
 
 
+def test_batch_values_offline_equal_those_served(world: World, frozen_clock: int) -> None:
+    """Columns of every type, an age among them; i4 is past its TTL, i9 is unknown."""
+    rows = [{"item_id": f"i{number}"} for number in (1, 2, 3, 4, 9)]
+    served = world.store.get_online_features(world.store.get_feature_service("all_profile"), rows).to_dict()
+    frame = pd.DataFrame(rows).assign(event_timestamp=from_us(frozen_clock))
+    offline = training_frame(world.settings, frame, "all_profile").to_pydict()
+    for name in world.plan.view("profile").feature_names:
+        assert same(offline[name], served[name]), name
+    # Newest versions of i1 and i2 were created 10 hours before the history's end, of i3 6; now is 1.5 hours later.
+    assert offline["age"] == [11.5 / 24, 11.5 / 24, 7.5 / 24, -2.0, -2.0]
+    assert (offline["path"][0], offline["shelves"][0], offline["shelves"][4]) == ("a/b", ["a", "b"], [])
+
+
 def test_rows_known_later_stay_out_where_asked(world: World) -> None:
     moments = [NOW_US - 7 * HOUR_US, NOW_US - 6 * HOUR_US]
     frame = pd.DataFrame({"item_id": ["i3", "i3"], "event_timestamp": [from_us(at) for at in moments]})
@@ -277,7 +329,7 @@ def test_processing_delay_ages_what_a_row_sees(world: World) -> None:
     view = PLAN.view("by_user")
     frame = world.frame(view, [("u1",)], [NOW_US + 1])
     delayed = training_frame(world.settings, frame, "all_by_user", processing_delay_seconds=7200.0).to_pylist()[0]
-    expected = reference(view, world.events, ("u1",), NOW_US + 1 - 2 * HOUR_US)
+    expected = reference(view, world.arrivals, ("u1",), NOW_US + 1 - 2 * HOUR_US)
     assert same({name: delayed[name] for name in view.feature_names}, expected)
 
 

@@ -1,17 +1,21 @@
-"""``tastemaker features``: declarations, catalogue, online store."""
-
-from typing import Annotated
+"""``tastemaker features``: declarations, catalogue, values, online store."""
 
 import typer
-from rich.table import Table
 
 from tastemaker.cli.console import console, current_settings
+from tastemaker.cli.features_explain import explain_command
+from tastemaker.cli.features_list import list_command
+from tastemaker.cli.features_rebuild import rebuild_command
+from tastemaker.cli.features_status import status_command
+from tastemaker.cli.features_ui import ui_command
+from tastemaker.cli.features_verify import verify_command
 from tastemaker.cli.steps import Steps
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    no_args_is_help=True, help="What is declared in feature_repo/: apply it, list it, bring it into the online store."
+    no_args_is_help=True,
+    help="What is declared in feature_repo/: apply it, look at it, ask where a value comes from, check what was read.",
 )
 
 
@@ -19,29 +23,31 @@ app = typer.Typer(
 def apply_command() -> None:
     """Register the declarations of feature_repo/ with Feast and compile them for the stream worker and the recommender.
 
-    Next: `tastemaker features rebuild`, if a declaration changed what is stored.
+    May be run while the stack runs: the stream worker builds what is new from history, and lists are served meanwhile.
+
+    Next: `tastemaker features rebuild` shows how far that is.
     """
     from tastemaker.features.repository import apply
+    from tastemaker.stack.rebuild import pending_views
 
+    settings = current_settings()
     with Steps(console).step("Applying the declarations") as step:
-        plan = apply(current_settings())
-        step.done(
-            f"{sum(len(view.features) for view in plan.views)} features in {len(plan.views)} views, plan {plan.hash}"
+        plan = apply(settings)
+        count = sum(len(view.features) for view in plan.views) + sum(len(view.features) for view in plan.on_demand)
+        step.done(f"{count} features in {len(plan.views) + len(plan.on_demand)} views, plan {plan.hash}")
+    if pending := pending_views(settings, plan):
+        console.print(
+            f"{', '.join(pending)}: to be built from history, which a running stream worker begins within a second."
+            " `tastemaker features rebuild` builds them, or shows how far the worker is.",
+            highlight=False,
         )
 
 
-@app.command("list")
-def list_command(
-    view: Annotated[str | None, typer.Option(help="Only this view.")] = None,
-) -> None:
-    """List every feature: view, entities, type, description, owner."""
-    from tastemaker.features.repository import list_features
-
-    table = Table("view", "feature", "of", "type", "description", "owner")
-    for row in list_features(current_settings()):
-        if view in {None, row.view}:
-            table.add_row(row.view, row.name, " × ".join(row.entities), row.dtype, row.description, row.owner)
-    console.print(table if table.row_count else f"No view is called {view}; `tastemaker features list` shows all.")
+app.command("list")(list_command)
+app.command("status")(status_command)
+app.command("explain")(explain_command)
+app.command("verify")(verify_command)
+app.command("rebuild")(rebuild_command)
 
 
 @app.command("materialize")
@@ -54,10 +60,4 @@ def materialize_command() -> None:
         step.done(", ".join(materialize(settings, settings.clock.now())))
 
 
-@app.command("rebuild")
-def rebuild_command() -> None:
-    """Build the online store's stream views anew from the lake, in one transaction. The stack must be down."""
-    from tastemaker.stack.workspace import rebuild_online
-
-    with Steps(console).step("Rebuilding the online store from the lake"):
-        rebuild_online(current_settings())
+app.command("ui")(ui_command)

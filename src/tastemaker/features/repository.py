@@ -17,7 +17,10 @@ import yaml
 
 from tastemaker import names
 from tastemaker.errors import DataError
+from tastemaker.features.applied import note_applied
+from tastemaker.features.audit.definition import function_text, window_text
 from tastemaker.features.content.table import update_content
+from tastemaker.features.declarations.error import located_failure
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -31,7 +34,19 @@ __all__ = ["FeatureRow", "apply", "list_features", "materialize", "open_store", 
 
 
 class FeatureRow(NamedTuple):
-    """One line of the list of features."""
+    """One line of the list of features.
+
+    Attributes:
+        name: of the feature.
+        view: its view.
+        entities: what it is of; of a derived one also ``request``, where it takes fields of the request.
+        dtype: its type.
+        description: for people.
+        owner: who answers for it.
+        function: how it is computed, as declared.
+        window: over what: a span, ``ever``, ``newest row`` of a table, or empty where the function says it.
+        events: the types of the events that it sees.
+    """
 
     name: str
     view: str
@@ -39,6 +54,9 @@ class FeatureRow(NamedTuple):
     dtype: str
     description: str
     owner: str
+    function: str
+    window: str
+    events: tuple[str, ...]
 
 
 def open_store(settings: Settings, **offline_options: Any) -> "FeatureStore":
@@ -111,8 +129,10 @@ def apply(settings: Settings) -> FeaturePlan:
     if ran.returncode:
         output = (ran.stderr or ran.stdout).strip()
         known = re.findall(r"^tastemaker\.[\w.]+Error: (.*)", output, re.MULTILINE)
-        raise DataError(known[-1] if known else "`feast apply` failed:\n" + "\n".join(output.splitlines()[-15:]))
-    return FeaturePlan.load(settings.plan_path)
+        raise DataError(known[-1] if known else "`feast apply` failed: " + located_failure(output, directory))
+    plan = FeaturePlan.load(settings.plan_path)
+    note_applied(settings, plan)
+    return plan
 
 
 def materialize(settings: Settings, end: datetime, *, refit_content: bool = False) -> tuple[str, ...]:
@@ -154,9 +174,32 @@ def training_frame(settings: Settings, entity_df: "pd.DataFrame", service: str, 
 
 
 def list_features(settings: Settings) -> list[FeatureRow]:
-    """Every feature of the plan in force, by view."""
-    return [
-        FeatureRow(feature.name, view.name, view.entities, feature.dtype, feature.description, view.owner)
-        for view in FeaturePlan.load(settings.plan_path).views
+    """Every feature of the plan in force, by view, derived ones last."""
+    plan = FeaturePlan.load(settings.plan_path)
+    stored = [
+        FeatureRow(
+            feature.name,
+            view.name,
+            view.entities,
+            feature.dtype,
+            feature.description,
+            view.owner,
+            function_text(feature),
+            window_text(view, feature),
+            () if feature.function == "ratio" else feature.types,
+        )
+        for view in plan.views
         for feature in view.features
     ]
+    derived = []
+    for view in plan.on_demand:
+        inputs = dict.fromkeys(name for name, _ in view.inputs)
+        entities = tuple(dict.fromkeys(entity for name in inputs for entity in plan.view(name).entities))
+        takes = [name for _, name in view.inputs] + [name for name, _ in view.request]
+        function = f"from {', '.join(takes)}"
+        of = (*entities, "request") if view.request else entities
+        derived += [
+            FeatureRow(each.name, view.name, of, each.dtype, each.description, view.owner, function, "", ())
+            for each in view.features
+        ]
+    return stored + derived

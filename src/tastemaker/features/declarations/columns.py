@@ -5,7 +5,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from tastemaker.features.declarations.error import DeclarationError
-from tastemaker.features.declarations.types import check_name, default_of, dtype_of
+from tastemaker.features.declarations.types import check_name, check_tags, default_of, dtype_of
 from tastemaker.features.plan import FeatureSpec
 from tastemaker.lake.tables import SCHEMAS
 
@@ -23,6 +23,7 @@ _STORED: Final = {
     "list[int64]": (pa.list_(pa.int64()),),
     "list[float64]": (pa.list_(pa.float64()),),
 }
+_OF_EVENTS: Final = {"where": "it filters events, and a batch view has rows of a table"}
 _OTHERWISE: Final[dict[str, float | str | None]] = {"int64": 0, "bool": 0, "string": ""}
 
 
@@ -37,6 +38,7 @@ def table_columns(view: Any, fields: list[Any], table: str) -> list[FeatureSpec]
     """
     schema = SCHEMAS[table]
     source = view.batch_source
+    check_tags(view.name, view.tags, _OF_EVENTS)
     for time in filter(None, (source.timestamp_field, source.created_timestamp_column)):
         if time not in schema.names or not pa.types.is_timestamp(schema.field(time).type):
             raise DeclarationError(view.name, f"its source's time {time!r} is no time column of the lake table {table}")
@@ -47,6 +49,7 @@ def table_columns(view: Any, fields: list[Any], table: str) -> list[FeatureSpec]
 
 def _column(view: Any, field: Any, table: str) -> FeatureSpec:
     check_name(view.name, field.name)
+    check_tags(view.name, field.tags, _OF_EVENTS, field.name)
     dtype = dtype_of(field)
     if not dtype:
         raise DeclarationError(

@@ -6,12 +6,14 @@ from typing import Any, Final
 
 from tastemaker import names
 from tastemaker.features.declarations.columns import table_columns
+from tastemaker.features.declarations.documented import check_documented
 from tastemaker.features.declarations.error import DeclarationError
 from tastemaker.features.declarations.on_demand import compile_on_demand
+from tastemaker.features.declarations.services import compile_service
 from tastemaker.features.declarations.types import micros
 from tastemaker.features.declarations.windows import event_features
 from tastemaker.features.layout import MAX_SLOTS, layout_of
-from tastemaker.features.plan import FeaturePlan, ServiceSpec, ViewPlan
+from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.lake.tables import SCHEMAS
 
 __all__ = ["DeclarationError", "compile_plan", "compile_store", "compile_view"]
@@ -20,7 +22,7 @@ _EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CATE
 
 
 def compile_store(store: Any) -> FeaturePlan:
-    """The plan of everything in a Feast registry.
+    """The plan of everything in a Feast registry, each part described and owned.
 
     Args:
         store: a ``feast.FeatureStore``.
@@ -30,9 +32,11 @@ def compile_store(store: Any) -> FeaturePlan:
     """
     try:
         views = [*store.list_batch_feature_views(), *store.list_stream_feature_views()]
-        return compile_plan(
+        plan = compile_plan(
             views, store.list_feature_services(), store.list_entities(), store.list_on_demand_feature_views()
         )
+        check_documented(plan)
+        return plan
     except DeclarationError as error:
         raise error.located(Path(store.config.repo_path or ".")) from error
 
@@ -48,11 +52,14 @@ def compile_plan(
     join_keys = {entity.name: _join_key(entity) for entity in entities}
     unique = {view.name: view for view in views}
     compiled = {name: compile_view(unique[name], join_keys) for name in sorted(unique)}
-    derived = sorted(on_demand, key=lambda view: view.name)
+    derived = {view.name: compile_on_demand(view, compiled) for view in sorted(on_demand, key=lambda view: view.name)}
     return FeaturePlan(
         views=tuple(compiled.values()),
-        services=tuple(_service(service) for service in sorted(services, key=lambda service: service.name)),
-        on_demand=tuple(compile_on_demand(view, compiled) for view in derived),
+        services=tuple(
+            compile_service(service, compiled, derived)
+            for service in sorted(services, key=lambda service: service.name)
+        ),
+        on_demand=tuple(derived.values()),
     )
 
 
@@ -73,6 +80,10 @@ def compile_view(view: Any, join_keys: Mapping[str, str]) -> ViewPlan:
     fields = [field for field in view.features if field.name not in columns]
     streamed = hasattr(view, "stream_engine")
     _check_execution(view, streamed)
+    lateness_us = micros(view.stream_source.kafka_options.watermark_delay_threshold) if streamed else 0
+    for what, duration_us in (("ttl", micros(view.ttl)), ("watermark_delay_threshold of its source", lateness_us)):
+        if duration_us < 0:
+            raise DeclarationError(view.name, f"its {what} is negative; use timedelta(0) for none")
     if streamed:
         if table != names.TABLE_EVENTS or not set(columns) <= set(_EVENT_KEYS):
             raise DeclarationError(
@@ -90,7 +101,7 @@ def compile_view(view: Any, join_keys: Mapping[str, str]) -> ViewPlan:
         join_keys=columns,
         features=tuple(features),
         ttl_us=micros(view.ttl),
-        lateness_us=micros(view.stream_source.kafka_options.watermark_delay_threshold) if streamed else 0,
+        lateness_us=lateness_us,
         table=table,
         timestamp_field=view.batch_source.timestamp_field,
         created_field=view.batch_source.created_timestamp_column or "",
@@ -150,24 +161,3 @@ def _check_execution(view: Any, streamed: bool) -> None:
         raise DeclarationError(name, "aggregations need a StreamFeatureView; a BatchFeatureView has columns of a table")
     if not view.online:
         raise DeclarationError(name, "its features could be trained on but not served; set online=True")
-
-
-def _service(service: Any) -> ServiceSpec:
-    for projection in service.feature_view_projections:
-        if projection.name_alias or projection.join_key_map:
-            raise DeclarationError(
-                service.name,
-                f"it renames view {projection.name} or its join keys, which serving does not follow; name the view"
-                " as it is",
-                kind="service",
-            )
-    return ServiceSpec(
-        name=service.name,
-        features=tuple(
-            (projection.name, feature.name)
-            for projection in service.feature_view_projections
-            for feature in projection.features
-        ),
-        description=service.description,
-        owner=service.owner,
-    )

@@ -1,6 +1,7 @@
 """What is wrong with a declaration, and on which line of the feature repository it stands."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 from tastemaker import names
 from tastemaker.errors import DataError
 
-__all__ = ["DeclarationError", "Kind", "find_line"]
+__all__ = ["DeclarationError", "Kind", "find_line", "located_failure"]
 
 Kind = Literal["aggregation", "field", "input", "service", "entity"]
 
@@ -59,6 +60,23 @@ def find_line(directory: Path, view: str, part: str = "", kind: Kind = "field") 
                 found.sort(key=lambda inner: _called(inner).lower() != kind)
                 return f"{path.name}:{(found or [call])[0].lineno}"
     return ""
+
+
+def located_failure(output: str, directory: Path) -> str:
+    """What Python or Feast itself refused, with the line of the feature repository at which it did.
+
+    Args:
+        output: of a process that failed, with its traceback.
+        directory: the feature repository.
+
+    Returns:
+        ``file:line: message``; without a traceback through the repository, the end of the output.
+    """
+    lines = output.splitlines()
+    frames = re.findall(rf'File "{re.escape(str(directory))}/([^"]+)", line (\d+)', output)
+    if not frames:
+        return "\n".join(["", *lines[-15:]])
+    return f"{frames[-1][0]}:{frames[-1][1]}: {lines[-1]}"
 
 
 def _calls(node: ast.AST) -> Iterator[ast.Call]:

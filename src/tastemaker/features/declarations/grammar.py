@@ -63,6 +63,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "last": Function(("item_id", "type", "category", "occurred_at", "value", "price"), "column", False, "last"),
     "last_n": Function(("item_id", "type", "category", "occurred_at", "value", "price"), "list", False, "last_n(50)"),
 }
+_LONGEST_HALF_LIFE_US: Final = 366 * 86_400_000_000  # a state keeps a number per day until its weight is nothing
 _ARGUMENTS: Final = {"approx_distinct": (16, 16_384), "top_k": (1, 100), "last_n": (1, 1000)}
 
 
@@ -110,7 +111,10 @@ def parse_function(text: str) -> Call:
     if name.startswith("decayed_"):
         if number is None or not unit or int(number) == 0:
             raise GrammarError(f"{text!r} needs a half-life, such as {FUNCTIONS[name].example}")
-        return Call(name, int(number) * _UNITS_US[unit])
+        half_life_us = int(number) * _UNITS_US[unit]
+        if half_life_us > _LONGEST_HALF_LIFE_US:
+            raise GrammarError(f"{text!r} has too long a half-life; 366d is the longest")
+        return Call(name, half_life_us)
     if number is not None:
         raise GrammarError(f"{name} takes no argument; windows are declared with time_window")
     return Call(name)

@@ -2,11 +2,13 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from tastemaker import names
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.declarations.error import DeclarationError
 from tastemaker.features.declarations.grammar import FUNCTIONS, GrammarError, parse_function, parse_ratio, parse_where
-from tastemaker.features.declarations.types import check_name, default_of, dtype_of, micros
+from tastemaker.features.declarations.types import check_name, check_tags, default_of, dtype_of, micros
 from tastemaker.features.plan import FeatureSpec, ViewKind
 
 __all__ = ["event_features"]
@@ -14,6 +16,10 @@ __all__ = ["event_features"]
 _RATIO_OF: Final = ("count", "sum", "approx_distinct")
 _COLUMN_DTYPES: Final = {names.OCCURRED_AT: "int64", names.VALUE: "float64", names.PRICE: "float64"}
 _MAX_TILES: Final = 1000
+_OF_TABLES: Final = {
+    "column": "the column is the aggregation's",
+    "since": "declare an aggregation time_since_last or time_since_first",
+}
 
 
 def event_features(view: Any, fields: list[Any]) -> tuple[ViewKind, list[FeatureSpec]]:
@@ -43,8 +49,7 @@ def event_features(view: Any, fields: list[Any]) -> tuple[ViewKind, list[Feature
     features = [_aggregated(view, by_name[name], aggregation) for name, aggregation in aggregations.items()]
     newest = [feature for feature in features if feature.function in {"last", "last_n"}]
     if not newest:
-        _check_ratios(view, features)
-        return "aggregate", features
+        return "aggregate", _with_ratios(view, features)
     if len(newest) < len(features):
         other = next(feature for feature in features if feature not in newest)
         raise _wrong(
@@ -62,6 +67,7 @@ def _wrong(view: Any, aggregation: str, problem: str) -> DeclarationError:
 
 def _aggregated(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
     check_name(view.name, field.name)
+    check_tags(view.name, field.tags, _OF_TABLES, field.name)
     try:
         return _feature(view, field, aggregation)
     except GrammarError as error:
@@ -125,8 +131,11 @@ def _check_window(function: str, windowed: bool, window: int, slide: int) -> Non
         raise GrammarError("a slide_interval needs a time_window; without both it covers the lifetime")
 
 
-def _check_ratios(view: Any, features: list[FeatureSpec]) -> None:
+def _with_ratios(view: Any, features: list[FeatureSpec]) -> list[FeatureSpec]:
+    """The features, of which each ratio sees the events that the two features it divides see."""
     by_name = {feature.name: feature for feature in features}
+    tags = {field.name: field.tags for field in view.features}
+    found = []
     for feature in features:
         for operand in feature.operands:
             if operand not in by_name or by_name[operand].function not in _RATIO_OF:
@@ -136,3 +145,9 @@ def _check_ratios(view: Any, features: list[FeatureSpec]) -> None:
                     feature.name,
                     f"{operand!r} is no {' or '.join(_RATIO_OF)} of this view; it has {known or 'none'}",
                 )
+        if feature.operands:
+            check_tags(view.name, tags[feature.name], {"where": "set it on the two features"}, feature.name)
+            types = {kind for operand in feature.operands for kind in by_name[operand].types}
+            feature = msgspec.structs.replace(feature, types=tuple(sorted(types)))  # noqa: PLW2901 - the same feature
+        found.append(feature)
+    return found
