@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tastemaker.features.stores.sqlite_checkpoint import Checkpointer
 from tastemaker.features.stores.sqlite_file import connect_writer, transaction
 from tastemaker.features.stores.sqlite_reader import SqliteReader
 from tastemaker.features.stores.sqlite_seen import SeenIds
@@ -34,6 +35,7 @@ class SqliteStore:
         self._path = path
         self._now_us = now_us
         self._connection = connect_writer(path)
+        self._checkpointer = Checkpointer(path)
         self._lock = threading.Lock()
         self._seen = SeenIds(self._connection)
         self._epochs: dict[tuple[str, int], int] = {}
@@ -66,6 +68,7 @@ class SqliteStore:
                 self._seen.reload()
                 raise
             self._last_rev = rev
+            self._checkpointer.committed()
 
     def reader(self) -> SqliteReader:
         """As the protocol says."""
@@ -73,4 +76,5 @@ class SqliteStore:
 
     def close(self) -> None:
         """As the protocol says."""
+        self._checkpointer.close()
         self._connection.close()

@@ -5,7 +5,8 @@ that for one dictionary look-up and a method call; numpy has no operation that m
 different lengths; so the merge is compiled with numba, over the packed entries as they are stored (see
 :mod:`tastemaker.features.layout`), without decoding them.
 
-``python -m tastemaker.features.streaming.kernels`` compiles everything ahead of the first batch (seconds, once per machine).
+``python -m tastemaker.features.streaming.kernels`` compiles everything ahead of the first batch (seconds, once per
+machine).
 """
 
 from importlib import import_module
