@@ -8,10 +8,15 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import demo, ndcg
+from benchmarks import demo, ndcg, parity, training_set
 from benchmarks.goal import Goal
 
-BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {"demo": demo.run, "ndcg": ndcg.run}
+BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
+    "demo": demo.run,
+    "ndcg": ndcg.run,
+    "parity": parity.run,
+    "training_set": training_set.run,
+}
 
 
 def main() -> int:

@@ -48,20 +48,22 @@ def computed(duck: duckdb.DuckDBPyConnection, view: ViewPlan, rows: list[tuple[s
 def check(views: Sequence[ViewPlan], arrivals: list[Arrival], moments: list[int], piece: int) -> None:
     # The moment of an event is the edge that matters most: the event is not its own feature.
     moments = [*moments, *(time_of(arrival.event) for arrival in arrivals[:2])]
-    with tempfile.TemporaryDirectory() as directory:
-        with lake_of(Path(directory), first_occurrences(arrivals)).connect(threads=1) as duck:
-            for view in views:
-                keys = keys_of(view, arrivals)
-                found = computed(duck, view, [(join_key(key), at) for key in keys for at in moments], piece)
-                for key in keys:
-                    for at in moments:
-                        expected, values = reference(view, arrivals, key, at), found[join_key(key), at]
-                        wrong = {
-                            name: (values[name], expected[name])
-                            for name in expected
-                            if not same(values[name], expected[name])
-                        }
-                        assert not wrong, (view.name, key, at, wrong)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        lake_of(Path(directory), first_occurrences(arrivals)).connect(threads=1) as duck,
+    ):
+        for view in views:
+            keys = keys_of(view, arrivals)
+            found = computed(duck, view, [(join_key(key), at) for key in keys for at in moments], piece)
+            for key in keys:
+                for at in moments:
+                    expected, values = reference(view, arrivals, key, at), found[join_key(key), at]
+                    wrong = {
+                        name: (values[name], expected[name])
+                        for name in expected
+                        if not same(values[name], expected[name])
+                    }
+                    assert not wrong, (view.name, key, at, wrong)
 
 
 @given(arrivals=HISTORIES, moments=MOMENTS, piece=st.sampled_from([1, 10, PIECE]))
