@@ -8,8 +8,6 @@ from rich.text import Text
 
 from tastemaker import names
 from tastemaker.cli.moment import Moment
-from tastemaker.lake.tables import Lake
-from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.settings import Settings
 
 __all__ = ["Closing", "check_loop"]
@@ -47,6 +45,9 @@ def check_loop(settings: Settings, moment: Moment, patience_s: float) -> Closing
         moment: the customer's lists before and after.
         patience_s: how long to wait for the lake, in seconds.
     """
+    from tastemaker.lake.tables import Lake
+    from tastemaker.promotion.releases import ReleaseRegistry
+
     session = f"demo-{moment.before['request_id']}"
     wanted = {moment.before["request_id"], moment.after["request_id"]}
     deadline = time.monotonic() + patience_s

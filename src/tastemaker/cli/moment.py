@@ -8,8 +8,6 @@ from tastemaker import names
 from tastemaker.cli.recommend import fetch_list, post_events
 from tastemaker.errors import ServingError
 from tastemaker.events.item import Item
-from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.settings import Settings
 
 __all__ = ["Moment", "live_moment"]
@@ -82,6 +80,9 @@ def _ids(answer: dict[str, Any]) -> list[str]:
 
 
 def _unseen_best_seller(settings: Settings, user: str, listed: set[str]) -> Item:
+    from tastemaker.features.plan import FeaturePlan
+    from tastemaker.features.reading.reader import FeatureReader
+
     plan = FeaturePlan.load(settings.plan_path)
     reader = FeatureReader(settings.online_location, plan)
     try:

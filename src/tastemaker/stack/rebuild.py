@@ -22,7 +22,7 @@ from tastemaker.settings import Settings
 from tastemaker.stack.record import read_stack
 from tastemaker.stream.lock import building_lock, workers_run, writer_lock
 
-__all__ = ["Build", "begin_rebuild", "follow_build", "read_build"]
+__all__ = ["Build", "begin_rebuild", "follow_build", "pending_views", "read_build"]
 
 _LOOK_S: Final = 0.2
 _TRIES: Final = 20
@@ -65,6 +65,19 @@ def read_build(settings: Settings) -> Build:
         return Build({view.partition("@")[0]: own for view, own in ages.unfinished.items()}, by_worker=by_worker)
     finally:
         reader.close()
+
+
+def pending_views(settings: Settings, plan: FeaturePlan) -> tuple[str, ...]:
+    """Names of the views of a plan that the online store is not complete in; none while there is no store yet."""
+    location = settings.online_location
+    if isinstance(location, Path) and not location.exists():
+        return ()
+    reader = open_online_reader(location)
+    try:
+        ages = read_ages(reader)
+    finally:
+        reader.close()
+    return () if ages is None else tuple(view.name for view in plan.views if view.signature not in ages.current)
 
 
 def begin_rebuild(settings: Settings, views: Collection[str] = ()) -> Build:

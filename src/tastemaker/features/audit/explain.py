@@ -2,40 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 import duckdb
 
-from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.errors import DataError
 from tastemaker.features.audit.definition import defined
+from tastemaker.features.audit.evidence import Evidence, Found, Question, events_behind, versions_behind
 from tastemaker.features.audit.recompute import values_as_of
 from tastemaker.features.keys import join_key
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, OnDemandPlan, ViewPlan
-from tastemaker.features.semantics import decay_weights, floor_to
-from tastemaker.features.sql.columns import stored_columns, version_order
-from tastemaker.features.sql.expressions import event_column, key_sql
+from tastemaker.features.semantics import DAY_US, SUM_DECAY_UNIT, decay_weights, floor_to
 from tastemaker.lake.tables import Lake
 
 __all__ = ["Evidence", "Explanation", "explain_feature", "find_feature"]
-
-_ONE: Final = {"time_since_last", "time_since_first", "last"}
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """An event, or a version of a table's row, behind a value.
-
-    Attributes:
-        at: when it happened.
-        columns: what it says, by column.
-        left_out: why it does not count; empty if it does.
-    """
-
-    at: datetime
-    columns: dict[str, Any]
-    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,8 +32,9 @@ class Explanation:
         value: what the lake gives.
         definition: in words.
         description: of the declaration.
-        events: how many count, and how many were left out.
-        evidence: the newest of them, newest first.
+        events: how many events, or rows of a table, count.
+        left_out: how many do not, by reason.
+        evidence: the newest that count, and some of each reason not to; newest first.
         parts: of a ratio or a derived feature, the explanations of what it is computed from.
         begin: beginning of the window; None for the lifetime.
     """
@@ -64,7 +47,7 @@ class Explanation:
     definition: str
     description: str
     events: int = 0
-    left_out: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     evidence: list[Evidence] = field(default_factory=list)
     parts: list["Explanation"] = field(default_factory=list)
     begin: datetime | None = None
@@ -89,7 +72,9 @@ def find_feature(plan: FeaturePlan, name: str) -> tuple[ViewPlan | OnDemandPlan,
     if found:
         places = ", ".join(f"{view.name}.{short}" for view, _ in found)
         raise DataError(f"several views have a feature {name!r}; say one of {places}")
-    raise DataError(f"no feature is called {name!r}; `tastemaker features list` shows all")
+    near = get_close_matches(short, sorted({feature.name for view in views for feature in view.features}), n=3)
+    perhaps = f"; is it {' or '.join(near)}?" if near else ""
+    raise DataError(f"no feature is called {name!r}{perhaps} `tastemaker features list` shows all")
 
 
 def explain_feature(
@@ -111,149 +96,84 @@ def explain_feature(
     """
     view, feature = find_feature(plan, name)
     with lake.connect() as duck:
-        if isinstance(view, OnDemandPlan):
-            return _derived(duck, plan, view, feature, ids, at_us, limit)
-        return _stored(duck, view, feature, ids, at_us, limit)
+        ask = _Ask(duck, ids, at_us, limit)
+        return _derived(ask, plan, view, feature) if isinstance(view, OnDemandPlan) else _stored(ask, view, feature)
 
 
-def _stored(
-    duck: duckdb.DuckDBPyConnection,
-    view: ViewPlan,
-    feature: FeatureSpec,
-    ids: dict[str, str],
-    at_us: int,
-    limit: int,
-) -> Explanation:
-    if missing := [column for column in view.join_keys if not ids.get(column)]:
-        raise DataError(
-            f"{feature.name} is of a {' and '.join(view.entities)}; say which: {', '.join(missing)} is missing"
-        )
-    own = {column: ids[column] for column in view.join_keys}
-    key = join_key(list(own.values()))
-    (values,) = values_as_of(duck, view, [(key, at_us)], [feature.name])
-    begin_us = floor_to(at_us - feature.window_us, feature.slide_us) if feature.window_us else None
-    if feature.half_life_us:
-        begin_us = floor_to(at_us, 86_400_000_000) - len(decay_weights(feature.half_life_us)) * 86_400_000_000
+class _Ask(NamedTuple):
+    duck: duckdb.DuckDBPyConnection
+    ids: dict[str, str]
+    at_us: int
+    limit: int
+
+
+def _stored(ask: _Ask, view: ViewPlan, feature: FeatureSpec) -> Explanation:
+    columns = zip(view.entities, view.join_keys, strict=True)
+    if missing := [entity for entity, column in columns if not ask.ids.get(column)]:
+        options = ", ".join(f"--{entity}" for entity in missing)
+        raise DataError(f"{feature.name} is of a {' and '.join(view.entities)}; say which one with {options}")
+    own = {column: ask.ids[column] for column in view.join_keys}
+    question = Question(ask.duck, join_key(list(own.values())), ask.at_us, ask.limit)
+    (values,) = values_as_of(ask.duck, view, [(question.key, ask.at_us)], [feature.name])
+    begin_us = _begin_us(feature, ask.at_us)
     parts: list[Explanation] = []
-    evidence: list[Evidence] = []
-    counted = left_out = 0
+    found = Found()
     if feature.function == "ratio":
-        parts = [_stored(duck, view, view.feature(operand), ids, at_us, limit) for operand in feature.operands]
+        parts = [_stored(ask, view, view.feature(operand)) for operand in feature.operands]
     elif view.kind == "batch":
-        evidence, counted = _versions(duck, view, feature, key, at_us, limit)
+        found = versions_behind(question, view, feature)
     else:
-        evidence, counted, left_out = _events(duck, view, feature, key, (begin_us, at_us), limit)
+        found = events_behind(question, view, feature, begin_us)
     return Explanation(
         view=view.name,
         feature=feature.name,
         ids=own,
-        at=from_us(at_us),
+        at=from_us(ask.at_us),
         value=values[feature.name],
         definition=defined(view, feature),
         description=feature.description,
-        events=counted,
-        left_out=left_out,
-        evidence=evidence,
+        events=found.counted,
+        left_out=found.left_out,
+        evidence=found.shown,
         parts=parts,
         begin=None if begin_us is None else from_us(begin_us),
     )
 
 
-def _events(
-    duck: duckdb.DuckDBPyConnection,
-    view: ViewPlan,
-    feature: FeatureSpec,
-    key: str,
-    window: tuple[int | None, int],
-    limit: int,
-) -> tuple[list[Evidence], int, int]:
-    """The events of the feature's types in its window: those that count, and those that were left out, and why."""
-    begin_us, at_us = window
-    time = event_column(view, names.OCCURRED_AT)
-    types = ", ".join(f"'{name}'" for name in feature.types)
-    late = f"epoch_us({names.INGESTED_AT}) - {time} > {view.lateness_us}" if view.lateness_us else "false"
-    value = event_column(view, feature.column) if feature.column not in {"event_id", "occurred_at"} else "NULL"
-    columns = (names.EVENT_ID, names.TYPE, names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.VALUE)
-    relevant = [f"{key_sql(view.join_keys)} = $key", f"{names.TYPE} IN ({types})", f"{time} < $at_us"]
-    parameters: dict[str, Any] = {"key": key, "at_us": at_us}
-    if begin_us is not None:
-        relevant.append(f"{time} >= $begin_us")
-        parameters["begin_us"] = begin_us
-    if view.kind == "history":
-        relevant.append(f"{names.ITEM_ID} IS NOT NULL")
-    elif feature.column not in {"event_id", "occurred_at"}:
-        relevant.append(f"{value} IS NOT NULL")
-    found = duck.execute(
-        f"WITH corrections AS (SELECT {names.CORRECTS} AS original, any_value({names.EVENT_ID}) AS by_event"
-        f" FROM {names.TABLE_EVENTS} WHERE {names.CORRECTS} IS NOT NULL GROUP BY ALL)"
-        f" SELECT {time} AS at_us, {', '.join(columns)}, {value} AS used, c.by_event, {late} AS is_late"
-        f" FROM {names.TABLE_EVENTS} LEFT JOIN corrections AS c ON {names.EVENT_ID} = c.original"
-        f" WHERE {' AND '.join(relevant)} ORDER BY at_us DESC, {names.EVENT_ID} DESC",
-        parameters,
-    ).fetchall()
-    counting: list[Evidence] = []
-    left_out: list[Evidence] = []
-    for at, *said, used, by_event, is_late in found:
-        shown = dict(zip(columns, said, strict=True))
-        if feature.column not in {*shown, "occurred_at"}:
-            shown[feature.column] = used
-        why = f"corrected by {by_event}" if by_event else "came in too late" if is_late else ""
-        (left_out if why else counting).append(Evidence(from_us(at), shown, why))
-    if feature.function in _ONE and counting:
-        counting = [counting[-1 if feature.function == "time_since_first" else 0]]
-    elif feature.function == "last_n":
-        counting = counting[: feature.n]
-    shown_rows = sorted([*counting[:limit], *left_out[:limit]], key=lambda one: one.at, reverse=True)
-    return shown_rows, len(counting), len(left_out)
+def _begin_us(feature: FeatureSpec, at_us: int) -> int | None:
+    """The first moment whose events count; None for the lifetime."""
+    if feature.half_life_us:  # older events weigh nothing
+        unit = [] if feature.function == "decayed_count" else [SUM_DECAY_UNIT]
+        oldest = len(decay_weights(feature.half_life_us, *unit)) - 1
+        return floor_to(at_us, DAY_US) - oldest * DAY_US
+    return floor_to(at_us - feature.window_us, feature.slide_us) if feature.window_us else None
 
 
-def _versions(
-    duck: duckdb.DuckDBPyConnection, view: ViewPlan, feature: FeatureSpec, key: str, at_us: int, limit: int
-) -> tuple[list[Evidence], int]:
-    """The versions of the table's row until the moment; the newest of them counts."""
-    expression = stored_columns(view)[view.features.index(feature)]
-    order = ", ".join(f"{column} DESC" for column in version_order(view))
-    found = duck.execute(
-        f"SELECT epoch_us({view.timestamp_field}), {expression} FROM {view.table} WHERE {key_sql(view.join_keys)} = ?"
-        f" AND epoch_us({view.timestamp_field}) <= ? ORDER BY {order}",
-        [key, at_us],
-    ).fetchall()
-    evidence = [
-        Evidence(from_us(at), {feature.column: value}, "" if place == 0 else "replaced")
-        for place, (at, value) in enumerate(found[:limit])
-    ]
-    return evidence, min(len(found), 1)
-
-
-def _derived(
-    duck: duckdb.DuckDBPyConnection,
-    plan: FeaturePlan,
-    view: OnDemandPlan,
-    feature: FeatureSpec,
-    ids: dict[str, str],
-    at_us: int,
-    limit: int,
-) -> Explanation:
+def _derived(ask: _Ask, plan: FeaturePlan, view: OnDemandPlan, feature: FeatureSpec) -> Explanation:
     from tastemaker.features.reading.derived import derive
 
-    parts = [
-        _stored(duck, plan.view(origin), plan.view(origin).feature(name), ids, at_us, limit)
-        for origin, name in view.inputs
-    ]
-    request: dict[str, list[Any]] = {}
-    for name, dtype in view.request:
-        if name not in ids:
-            raise DataError(f"{feature.name} is derived from the request; say its {name}")
-        request[name] = [int(ids[name]) if dtype == "int64" else float(ids[name]) if dtype == "float64" else ids[name]]
+    stored = [(plan.view(origin), name) for origin, name in view.inputs]
+    parts = [_stored(ask, origin, origin.feature(name)) for origin, name in stored]
+    request = {name: [_typed(feature, name, dtype, ask.ids)] for name, dtype in view.request}
     inputs = {part.feature: [part.value] for part in parts}
     value = derive(view, inputs, request, 1)[feature.name][0]
+    wanted = {column for origin, _ in stored for column in origin.join_keys} | {name for name, _ in view.request}
     return Explanation(
         view=view.name,
         feature=feature.name,
-        ids=ids,
-        at=from_us(at_us),
+        ids={name: text for name, text in ask.ids.items() if name in wanted},
+        at=from_us(ask.at_us),
         value=value.item() if hasattr(value, "item") else value,
-        definition=f"derived while it is read, by the function {view.name} of {', '.join([*inputs, *request])}",
+        definition=f"derived while it is read, by the function {view.name}, from {', '.join([*inputs, *request])}",
         description=feature.description,
         parts=parts,
     )
+
+
+def _typed(feature: FeatureSpec, name: str, dtype: str, given: dict[str, str]) -> int | float | str:
+    if name not in given:
+        raise DataError(f"{feature.name} is derived from the request; say --request {name}=...")
+    try:
+        return int(given[name]) if dtype == "int64" else float(given[name]) if dtype == "float64" else given[name]
+    except ValueError as error:
+        raise DataError(f"{name} is {given[name]!r}, but {feature.name} takes a {dtype}") from error
