@@ -50,9 +50,8 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For mac
     if as_json:
         console.print_json(json.dumps([dataclasses.asdict(state) for state in states], default=datetime.isoformat))
         return
-    shown = Table(
-        "table", "rows", "files", "in use", "on disk", "from", "until", box=box.SIMPLE_HEAD, title=str(lake.root)
-    )
+    headings = ("table", "rows", "files", "in use", "on disk", "from", "until")
+    shown = Table(*headings, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=str(lake.root))
     for column in shown.columns:
         column.no_wrap = True
     for column in shown.columns[1:5]:
