@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from tastemaker.errors import DataError
-from tastemaker.features.layout import layout_of
+from tastemaker.features.layout import Measure, layout_of
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ServiceSpec, ViewPlan
 from tastemaker.features.semantics import DAY_US
 
@@ -100,4 +100,6 @@ def test_layout_shares_slots_and_reads_lifetimes_from_the_base_row() -> None:
     ]
     assert [(group.hop_us, group.horizon_us, group.slots) for group in layout.groups] == [(DAY_US, 7 * DAY_US, (1,))]
     assert layout.base_slots == (0, 2)
-    assert layout.feature_groups == (0, None)
+    # Measure 0: slot 0 ever; 1: slot 1's tiles over a week, in steps of a day; 2: slot 2 ever.
+    assert layout.measures == (Measure(0), Measure(1, 0, 7 * DAY_US, DAY_US), Measure(2))
+    assert layout.feature_measures == ((1,), (2,))

@@ -1,18 +1,15 @@
 """A batch of consumed events as columns, encoded once for all views."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from importlib import import_module
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-
-try:
-    from _md5 import md5  # half the time of hashlib's, which asks OpenSSL what it allows, for each text again
-except ImportError:  # an interpreter that was built without it
-    from hashlib import md5
 
 from tastemaker import names
 from tastemaker.events.contract import EVENT_TYPES, Event
@@ -21,6 +18,11 @@ from tastemaker.features.layout import label_number
 from tastemaker.features.semantics import DAY_US, MICROS, SUM_CAP
 from tastemaker.features.streaming.kernel_types import Texts
 from tastemaker.features.streaming.times import times_us
+
+try:  # half the time of hashlib's, which asks OpenSSL for every text anew what it allows
+    _md5 = import_module("_md5").md5
+except ImportError:  # an interpreter that was built without it
+    _md5 = hashlib.md5
 
 __all__ = ["COLUMNS", "TYPE_BITS", "ConsumedEvent", "Encoded", "EventBatch", "event_digest"]
 
@@ -63,7 +65,8 @@ class Encoded(NamedTuple):
 
 def event_digest(event_id: str) -> bytes:
     """What is remembered of an event id: 16 bytes, the same that ``unhex(md5(event_id))`` gives in DuckDB."""
-    return md5(event_id.encode(), usedforsecurity=False).digest()
+    digest: bytes = _md5(event_id.encode(), usedforsecurity=False).digest()
+    return digest
 
 
 class EventBatch:

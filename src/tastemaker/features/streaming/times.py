@@ -21,6 +21,6 @@ def times_us(moments: Sequence[datetime]) -> npt.NDArray[np.int64]:
     >>> times_us([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)])
     array([1000000])
     """
-    since = list(map(_EPOCH.__rsub__, moments))
+    since = [moment - _EPOCH for moment in moments]
     made: npt.NDArray[np.int64] = pa.array(since, pa.duration("us")).cast(pa.int64()).to_numpy(zero_copy_only=False)
     return made.copy()  # writable, as compiled loops expect
