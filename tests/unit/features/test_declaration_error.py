@@ -1,10 +1,11 @@
 """A refusal names the line to change."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 
-from tastemaker.features.declarations.error import DeclarationError, find_line
+from tastemaker.features.declarations.error import DeclarationError, find_line, located_failure
 
 VIEWS = """from tastemaker import names
 
@@ -62,3 +63,18 @@ def test_located_error_begins_with_the_line(repository: Path) -> None:
 
 def test_error_of_an_unknown_file_has_no_line(tmp_path: Path) -> None:
     assert str(DeclarationError("s", "no.", kind="service").located(tmp_path)) == "service s: no."
+
+
+def test_what_python_refuses_is_located_by_its_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "views.py"
+    path.write_text("import datetime\n\nDAY = datetime.timedelta(day=1)\n")
+    try:
+        exec(compile(path.read_text(), str(path), "exec"))
+    except TypeError:
+        output = traceback.format_exc()
+    assert located_failure(output, tmp_path).startswith("views.py:3: TypeError: 'day' is an invalid keyword")
+
+
+def test_failure_outside_the_repository_keeps_the_end_of_the_output(tmp_path: Path) -> None:
+    output = "\n".join(map(str, range(40)))
+    assert located_failure(output, tmp_path).split() == [str(number) for number in range(25, 40)]

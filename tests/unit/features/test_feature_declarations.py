@@ -9,7 +9,6 @@ from feast import (
     Aggregation,
     BatchFeatureView,
     Entity,
-    FeatureService,
     Field,
     FileSource,
     KafkaSource,
@@ -23,6 +22,7 @@ from feast.types import Array, Bool, Float32, Float64, Int64, String, UnixTimest
 from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES, RETRACTION
 from tastemaker.features.declarations.compile import DeclarationError, compile_plan, compile_view
+from tastemaker.features.declarations.grammar import FUNCTIONS
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import DAY_US
 
@@ -115,26 +115,60 @@ def test_windows_filters_and_defaults_are_compiled() -> None:
 
 def test_every_function_compiles_to_what_it_says() -> None:
     window = {"time_window": DAY, "slide_interval": DAY / 24}
-    found = {
-        name: compiled(one(column, function, dtype, **more)).features[0]
-        for name, column, function, dtype, more in [
-            ("mean", "price", "mean", Float64, window),
-            ("least", "value", "min", Float64, window),
-            ("distinct", "session_id", "approx_distinct(64)", Int64, window),
-            ("top", "category", "top_k(5, value)", Array(String), window),
-            ("first", "occurred_at", "time_since_first", Float64, {}),
-            ("interval", "occurred_at", "mean_interval", Float64, {}),
-            ("decayed", "value", "decayed_sum(3h)", Float64, {}),
-            ("last", "category", "last", String, {}),
-            ("prices", "price", "last_n(4)", Array(Float64), {}),
-        ]
+    nan = float("nan")
+    # By function: what it runs over, how it is written, its field, what more it takes; then type, default and argument.
+    cases: dict[str, tuple[str, str, Any, dict[str, Any], str, Any, int]] = {
+        "count": ("event_id", "count", Int64, window, "int64", 0, 0),
+        "sum": ("value", "sum", Float64, window, "float64", 0.0, 0),
+        "mean": ("price", "mean", Float64, window, "float64", nan, 0),
+        "min": ("value", "min", Float64, window, "float64", nan, 0),
+        "max": ("price", "max", Float64, window, "float64", nan, 0),
+        "stddev": ("price", "stddev", Float64, window, "float64", nan, 0),
+        "approx_distinct": ("session_id", "approx_distinct(64)", Int64, window, "int64", 0, 64),
+        "top_k": ("category", "top_k(5, value)", Array(String), window, "list[string]", [], 5),
+        "time_since_last": ("occurred_at", "time_since_last", Float64, {}, "float64", nan, 0),
+        "time_since_first": ("occurred_at", "time_since_first", Float64, {}, "float64", nan, 0),
+        "mean_interval": ("occurred_at", "mean_interval", Float64, {}, "float64", nan, 0),
+        "decayed_count": ("event_id", "decayed_count(30m)", Float64, {}, "float64", 0.0, 0),
+        "decayed_sum": ("value", "decayed_sum(3h)", Float64, {}, "float64", 0.0, 0),
+        "last": ("category", "last", String, {}, "string", "", 1),
+        "last_n": ("price", "last_n(4)", Array(Float64), {}, "list[float64]", [], 4),
     }
-    assert (found["mean"].column, found["mean"].default_value != found["mean"].default_value) == ("price", True)
-    assert (found["distinct"].n, found["distinct"].default_value) == (64, 0)
-    assert (found["top"].n, found["top"].by, found["top"].dtype) == (5, "value", "list[string]")
-    assert found["decayed"].half_life_us == DAY_US // 8
-    assert (found["last"].n, found["last"].default_value) == (1, "")
-    assert (found["prices"].n, found["prices"].dtype) == (4, "list[float64]")
+    assert cases.keys() == FUNCTIONS.keys() - {"ratio"}  # which the next test is about
+    for name, (column, function, of, more, dtype, default, n) in cases.items():
+        (found,) = compiled(one(column, function, of, **more)).features
+        assert (found.function, found.column, found.dtype, found.n) == (name, column, dtype, n)
+        assert repr(found.default_value) == repr(default), name  # NaN among them
+        assert (found.window_us, found.slide_us) == ((DAY_US, DAY_US // 24) if more else (0, 0))
+    assert compiled(one("value", "decayed_sum(3h)", Float64)).features[0].half_life_us == DAY_US // 8
+    assert compiled(one("category", "top_k(5, value)", Array(String))).features[0].by == "value"
+
+
+def test_window_need_not_be_a_multiple_of_its_slide() -> None:
+    view = one("event_id", "count", Int64, time_window=timedelta(hours=25), slide_interval=timedelta(hours=7))
+    (found,) = compiled(view).features
+    assert (found.window_us, found.slide_us) == (25 * DAY_US // 24, 7 * DAY_US // 24)
+
+
+def test_view_without_a_ttl_lives_for_ever() -> None:
+    assert compiled(stream([count()], [N])).ttl_us == 0
+    assert compiled(batch(Field(name="price", dtype=Float64), ttl=None)).ttl_us == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "value"),
+    [
+        (Float64, "nan", float("nan")),
+        (Float64, "-1.5", -1.5),
+        (Bool, "TRUE", True),
+        (Bool, "0", False),
+        (String, "", ""),
+    ],
+)
+def test_default_is_of_the_fields_type(dtype: Any, text: str, value: Any) -> None:
+    column = {Float64: "price", Bool: "available", String: "title"}[dtype]
+    (found,) = compiled(batch(Field(name=column, dtype=dtype, tags={"default": text}))).features
+    assert repr(found.default_value) == repr(value)
 
 
 def test_ratio_names_two_features_of_its_view() -> None:
@@ -144,6 +178,18 @@ def test_ratio_names_two_features_of_its_view() -> None:
     )
     ratio = compiled(view).features[2]
     assert (ratio.operands, ratio.column, ratio.default_value) == (("n", "m"), "", 0.0)
+
+
+def test_ratio_sees_the_events_of_the_two_features_and_no_more() -> None:
+    view = stream(
+        [Aggregation("n / m", "ratio", name="r"), count(), count(name="m")],
+        [
+            Field(name="n", dtype=Int64, tags={"where": "type = 'purchase'"}),
+            Field(name="m", dtype=Int64, tags={"where": "type = 'view'"}),
+            Field(name="r", dtype=Float64),
+        ],
+    )
+    assert compiled(view).types == {"purchase", "view"}
 
 
 def test_last_n_makes_a_history() -> None:
@@ -232,8 +278,11 @@ TWO_WHERES = [
         (one("price", "decayed_sum", Float64), r"aggregation x: 'decayed_sum' needs a half-life, such as"),
         (one("item_id", "approx_distinct", Int64), r"aggregation x: .* needs a number from 16 to 16384"),
         (one("item_id", "top_k(500)", Array(String)), "aggregation x: .* needs a number from 1 to 100"),
-        (one("value", "last", String), "aggregation x: .* its values are float64; change the Field"),
-        (stream([count()], [Field(name="n", dtype=Float32)]), "aggregation n: .* its values are int64"),
+        (one("value", "last", String), "field x: its type is String, but its values are float64; change its dtype"),
+        (
+            stream([count()], [Field(name="n", dtype=Float32)]),
+            "field n: its type is Float32, but its values are int64; change its dtype",
+        ),
         (
             stream([count()], [Field(name="m", dtype=Int64)]),
             r"aggregation n: the schema has no field .* add Field\(name='n'",
@@ -245,9 +294,9 @@ TWO_WHERES = [
             "field select: this cannot be a column's name",
         ),
         (stream([count(name="a-b")], [Field(name="a-b", dtype=Int64)]), "field a-b: this cannot be a column's name"),
-        (stream([count()], [N], tags={"where": "value > 3"}), "aggregation n: where 'value > 3' does not parse"),
-        (stream([count()], [N], tags={"where": "type = 'click'"}), "aggregation n: .* event types are impression"),
-        (stream([count()], [N], tags={"where": "type = 'retraction'"}), "aggregation n: no view sees a retraction"),
+        (stream([count()], [N], tags={"where": "value > 3"}), "activity: where 'value > 3' does not parse"),
+        (stream([count()], [N], tags={"where": "type = 'click'"}), "activity: .* event types are impression"),
+        (stream([count()], [N], tags={"where": "type = 'retraction'"}), "activity: no view sees a retraction"),
         (one("event_id", "count", Int64, tags={"default": "x"}), "field x: default 'x' is no number"),
         (one("event_id", "count", Int64, tags={"default": "0.5"}), "field x: default '0.5' is no whole number"),
         (
@@ -258,6 +307,54 @@ TWO_WHERES = [
         (
             stream([count(), Aggregation("n / m", "ratio", name="r")], [N, Field(name="r", dtype=Float64)]),
             "aggregation r: 'm' is no count or sum or approx_distinct of this view; it has n",
+        ),
+        (
+            stream(
+                [count(), Aggregation("n / n", "ratio", name="r")],
+                [N, Field(name="r", dtype=Float64, tags={"where": "type = 'view'"})],
+            ),
+            "field r: tag 'where' would have no effect here; set it on the two features",
+        ),
+        (one("item_id", "last_n(5000)", Array(String)), "aggregation x: .* needs a number from 1 to 1000"),
+        (one("item_id", "last_n", Array(String)), "aggregation x: .* needs a number from 1 to 1000"),
+        (one("hour", "last_n(3)", Array(String)), "aggregation x: last_n takes column item_id or .*, not 'hour'"),
+        (
+            one("item_id", "last_n(5)", Array(String), time_window=DAY, slide_interval=DAY / 2),
+            "aggregation x: last_n has no window; remove time_window",
+        ),
+        (one("category", "top_k(0)", Array(String)), "aggregation x: .* needs a number from 1 to 100"),
+        (one("category", "top_k(3, price)", Array(String)), "aggregation x: function .* use count"),
+        (one("value", "sum(1, value)", Float64), "aggregation x: .* weighs by value, which only top_k does"),
+        (one("item_id", "approx_distinct(8)", Int64), "aggregation x: .* needs a number from 16 to 16384"),
+        (one("value", "approx_distinct(64)", Int64), "aggregation x: approx_distinct takes column item_id or"),
+        (one("item_id", "sum", Float64), "aggregation x: sum takes column value or price, not 'item_id'"),
+        (one("event_id", "decayed_count(60)", Float64), "aggregation x: .* needs a half-life"),
+        (one("event_id", "decayed_count(0d)", Float64), "aggregation x: .* needs a half-life"),
+        (one("event_id", "decayed_count(367d)", Float64), "aggregation x: .* 366d is the longest"),
+        (
+            one("event_id", "count", Int64, time_window=DAY, slide_interval=2 * DAY),
+            "aggregation x: a window needs a slide_interval shorter",
+        ),
+        (
+            one("event_id", "count", Int64, time_window=-DAY, slide_interval=-2 * DAY),
+            "aggregation x: a window needs a slide_interval shorter",
+        ),
+        (
+            one("event_id", "count", Int64, tags={"column": "price"}),
+            "field x: tag 'column' would have no effect here; the column is the aggregation's",
+        ),
+        (
+            one("event_id", "count", Int64, tags={"since": "created_at"}),
+            "field x: tag 'since' would have no effect here; .* time_since_last",
+        ),
+        (one("event_id", "count", Int64, tags={"default": "inf"}), "field x: default 'inf' is not finite"),
+        (one("event_id", "count", Int64, tags={"default": "nan"}), "field x: default 'nan' is not finite"),
+        (one("event_id", "count", Int64, tags={"default": "1e300"}), "field x: default '1e300' is no whole number"),
+        (one("value", "sum", Float64, tags={"default": "-inf"}), "field x: default '-inf' is not finite"),
+        (stream([count()], [N], ttl=-DAY), r"activity: its ttl is negative; use timedelta\(0\) for none"),
+        (
+            stream([count()], [N], source=kafka(watermark_delay_threshold=-DAY)),
+            "activity: the watermark_delay_threshold of its source is negative",
         ),
         (stream(LISTS, [N, IDS]), "aggregation n: a view with last or last_n has no other functions"),
         (
@@ -317,6 +414,17 @@ TWO_WHERES = [
             batch(Field(name="available", dtype=Bool, tags={"default": "perhaps"})),
             "field available: default 'perhaps' is no true or false",
         ),
+        (batch(), "profile: it has no features; give it a schema"),
+        (
+            batch(Field(name="price", dtype=Float64, tags={"where": "type = 'view'"})),
+            "field price: tag 'where' would have no effect here; it filters events",
+        ),
+        (
+            batch(Field(name="price", dtype=Float64), tags={"where": "type = 'view'"}),
+            "profile: tag 'where' would have no effect here; it filters events",
+        ),
+        (batch(Field(name="price", dtype=Float64), ttl=-DAY), "profile: its ttl is negative"),
+        (batch(Field(name="as_of_us", dtype=Int64)), "field as_of_us: this cannot be a column's name"),
         (batch(Field(name="price", dtype=Float64), online=False), "profile: .* set online=True"),
         (
             batch(Field(name="price", dtype=Float64), aggregations=[Aggregation("price", "sum", name="price")]),
@@ -344,19 +452,6 @@ def test_entity_of_numbers_is_refused() -> None:
     shop = Entity(name="shop", join_keys=["shop_id"], value_type=ValueType.INT64)
     with pytest.raises(DataError, match=r"^entity shop: its ids are INT64; .* value_type=ValueType.STRING"):
         compile_plan([], [], [shop])
-
-
-def test_service_that_renames_a_join_key_is_refused() -> None:
-    view = stream([count()], [N])
-    service = FeatureService(name="s", features=[view.with_join_key_map({"user_id": "buyer"})])
-    with pytest.raises(DataError, match=r"^service s: it renames view activity or its join keys"):
-        compile_plan([view], [service], [USER])
-
-
-def test_services_name_views_and_features_in_order() -> None:
-    view = stream([count(), count(name="m")], [N, Field(name="m", dtype=Int64)])
-    plan = compile_plan([view], [FeatureService(name="s", features=[view[["m", "n"]]])], [USER])
-    assert plan.service("s").features == (("activity", "m"), ("activity", "n"))
 
 
 def test_a_frame_is_no_declaration() -> None:

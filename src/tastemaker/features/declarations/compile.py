@@ -81,9 +81,12 @@ def compile_view(view: Any, join_keys: Mapping[str, str]) -> ViewPlan:
     streamed = hasattr(view, "stream_engine")
     _check_execution(view, streamed)
     lateness_us = micros(view.stream_source.kafka_options.watermark_delay_threshold) if streamed else 0
-    for what, duration_us in (("ttl", micros(view.ttl)), ("watermark_delay_threshold of its source", lateness_us)):
+    for what, duration_us in (
+        ("its ttl", micros(view.ttl)),
+        ("the watermark_delay_threshold of its source", lateness_us),
+    ):
         if duration_us < 0:
-            raise DeclarationError(view.name, f"its {what} is negative; use timedelta(0) for none")
+            raise DeclarationError(view.name, f"{what} is negative; use timedelta(0) for none")
     if streamed:
         if table != names.TABLE_EVENTS or not set(columns) <= set(_EVENT_KEYS):
             raise DeclarationError(

@@ -84,7 +84,9 @@ def _feature(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
         dtype = _COLUMN_DTYPES.get(aggregation.column, "string")
         dtype = f"list[{dtype}]" if function.dtype == "list" else dtype
     if dtype_of(field) != dtype:
-        raise GrammarError(f"its field has type {field.dtype}, but its values are {dtype}; change the Field's dtype")
+        raise DeclarationError(
+            view.name, f"its type is {field.dtype}, but its values are {dtype}; change its dtype", part=field.name
+        )
     window, slide = micros(aggregation.time_window), micros(aggregation.slide_interval)
     _check_window(call.name, function.windowed, window, slide)
     decayed = call.name.startswith("decayed_")
@@ -95,7 +97,7 @@ def _feature(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
         dtype=dtype,
         function=call.name,
         column="" if call.name == "ratio" else aggregation.column,
-        types=_types(field.tags.get("where", view.tags.get("where", ""))),
+        types=_types(view, field),
         window_us=window,
         slide_us=slide if window else 0,
         n=1 if call.name == "last" else 0 if decayed else call.argument,
@@ -107,14 +109,16 @@ def _feature(view: Any, field: Any, aggregation: Any) -> FeatureSpec:
     )
 
 
-def _types(where: str) -> tuple[str, ...]:
+def _types(view: Any, field: Any) -> tuple[str, ...]:
     """Event types that pass; a retraction is not a thing that shoppers do, so that no filter means all but it."""
-    types = parse_where(where)
-    if not where.strip():
-        return tuple(name for name in types if name != RETRACTION)
-    if RETRACTION in types:
-        raise GrammarError(f"no view sees a {RETRACTION}, which only takes an event back; remove it from {where!r}")
-    return types
+    where = field.tags.get("where", view.tags.get("where", ""))
+    try:
+        types = parse_where(where)
+        if where.strip() and RETRACTION in types:
+            raise GrammarError(f"no view sees a {RETRACTION}, which only takes an event back; remove it from {where!r}")
+    except GrammarError as error:
+        raise DeclarationError(view.name, str(error), part=field.name if "where" in field.tags else "") from error
+    return tuple(name for name in types if name != RETRACTION)
 
 
 def _check_window(function: str, windowed: bool, window: int, slide: int) -> None:
