@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,9 +24,10 @@ from tastemaker.stream.group import group_of, member_of
 from tastemaker.stream.lock import building_lock, worker_slot, writer_lock
 from tastemaker.stream.logs import set_up_logging
 from tastemaker.stream.plan_watch import PlanChanged, PlanWatch
+from tastemaker.stream.store_sizes import counting_rows
 from tastemaker.stream.worker_metrics import WorkerMetrics
 
-__all__ = ["main", "open_state", "ready_path", "run_worker", "work"]
+__all__ = ["help_text", "main", "open_state", "ready_path", "run_worker", "work"]
 
 T = TypeVar("T")
 # The collector of cycles runs when so many more objects were made than released, which here are events on their way:
@@ -41,13 +42,33 @@ def ready_path(settings: Settings, slot: int = 0) -> Path:
     return settings.run_dir / (f"worker-{slot}.ready" if slot else "worker.ready")
 
 
-def open_state(settings: Settings, plan: FeaturePlan, lake: Lake, cache_bytes: int = 2**28) -> FeatureState:
-    """The online state for writing; a new one gets what the lake knows first, from one worker alone."""
+def open_state(
+    settings: Settings,
+    plan: FeaturePlan,
+    lake: Lake,
+    cache_bytes: int = 2**28,
+    progress: Callable[[float], None] = lambda share: None,
+) -> FeatureState:
+    """The online state for writing; a new one gets what the lake knows first, from one worker alone.
+
+    Args:
+        settings: where the store is.
+        plan: the declarations.
+        lake: what the store is built from.
+        cache_bytes: bound on the rows that are kept at hand.
+        progress: told the share that is built, from 0 to 1.
+    """
+
+    def tell(share: float) -> None:
+        _LOG.info("built %d %%", 100 * share)
+        progress(share)
+
     with building_lock(settings.home):
         state = FeatureState.open(settings.online_location, plan, cache_bytes, lake)
         if state.is_empty:
             _LOG.info("building the online store from the lake")
-            state.bootstrap(lake, lambda share: _LOG.info("built %d %%", 100 * share))
+            progress(0.0)
+            state.bootstrap(lake, tell)
     return state
 
 
@@ -101,10 +122,14 @@ def work(
     bounds = bounds_for(settings.worker_memory_mb)
     metrics = WorkerMetrics(plan.views)
     metrics.store_size(settings.online_location)
-    state = _retry(lambda: open_state(settings, plan, lake, bounds.cache_bytes), stop)
-    if state is None:
-        return
-    with closing(state), metrics.serving(settings.host, settings.worker_metrics_port + slot) as port:
+    with ExitStack() as held:
+        port = held.enter_context(metrics.serving(settings.host, settings.worker_metrics_port + slot))
+        state = _retry(lambda: open_state(settings, plan, lake, bounds.cache_bytes, metrics.built), stop)
+        if state is None:
+            return
+        held.enter_context(closing(state))
+        if slot == 0:
+            held.enter_context(counting_rows(settings.online_location, plan.views, metrics.view_rows))
         consumer = _retry(lambda: connect_consumer(group_of(lake), member_of(slot)), stop)
         producer = _retry(connect_producer, stop)
         try:
@@ -143,8 +168,27 @@ def _retry(attempt: Callable[[], T], stop: threading.Event) -> T | None:
     return None
 
 
+def help_text() -> str:
+    """What the process does, how it is set up, and its metrics."""
+    metrics = WorkerMetrics()
+    metrics.store_size(Path("online.sqlite"))
+    described = "\n".join(f"  {name}\n      {meaning}" for name, meaning in metrics.described())
+    return f"""Tastemaker stream worker: Kafka -> online store and lake, each event exactly once
+
+Settings come from TASTEMAKER_* variables. Workers of one home, or of one lake, share the partitions: start as many as
+there are partitions at most; `tastemaker up --workers N` starts N.
+
+Answers Prometheus at TASTEMAKER_WORKER_METRICS_PORT ({Settings.model_fields["worker_metrics_port"].default}), \
+the second worker at the next port, and so on:
+{described}
+"""
+
+
 def main() -> int:
     """Work until SIGTERM or Ctrl-C, with the environment's settings."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(help_text())
+        return 0
     from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
 
     set_up_logging()

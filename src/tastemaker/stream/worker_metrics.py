@@ -1,27 +1,20 @@
 """The stream worker's Prometheus metrics; label values come from the declarations and the topics, never from events."""
 
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.core import HistogramMetricFamily, Metric
 
-from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.streaming.state import ConsumedEvent
+from tastemaker.stream.freshness_metric import Freshness
 
-__all__ = ["FRESHNESS_BUCKETS", "WorkerMetrics"]
+__all__ = ["WorkerMetrics"]
 
-FRESHNESS_BUCKETS: Final = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _SIZES: Final = (1, 10, 100, 300, 1_000, 3_000, 10_000, 20_000, 50_000)
-_CODES: Final = {event_type: code for code, event_type in enumerate(EVENT_TYPES)}
 
 
 class WorkerMetrics:
@@ -34,7 +27,7 @@ class WorkerMetrics:
     def __init__(self, views: Iterable[ViewPlan] = ()) -> None:
         self.registry = registry = CollectorRegistry()
         self._views = [view for view in views if view.kind != "batch"]
-        self._freshness = _Freshness(self._views)
+        self._freshness = Freshness(self._views)
         registry.register(self._freshness)
         self._records = Counter(
             "tastemaker_worker_records",
@@ -69,9 +62,17 @@ class WorkerMetrics:
             registry=registry,
         )
         self._progress = Gauge(
-            "tastemaker_worker_build_progress", "Share of the new views that is built", registry=registry
+            "tastemaker_worker_build_progress",
+            "Share that is done of building the online store, or new views of it, from the lake",
+            registry=registry,
         )
         self._progress.set(1.0)
+        self._view_rows = Gauge(
+            "tastemaker_worker_view_rows",
+            "Rows of a view in the online store, counted now and then by the first worker",
+            ["view"],
+            registry=registry,
+        )
 
     @property
     def shortest_lateness_us(self) -> int:
@@ -115,7 +116,7 @@ class WorkerMetrics:
         self._batch.observe(len(rows))
         self._apply.observe(seconds)
         if rows:
-            self._freshness.observe([row.event.type for row in rows], stamps, time.time() * 1_000)
+            self._freshness.observe([row.event.type for row in rows], stamps)
 
     def late(self, ages: Sequence[tuple[str, int]]) -> None:
         """Note events by type and by how long after they occurred they came, in microseconds."""
@@ -136,45 +137,17 @@ class WorkerMetrics:
             for partition, position in own.items():
                 self._lag.labels(topic, str(partition)).set(max(ends[topic][partition] - position, 0))
 
+    def view_rows(self, view: str, rows: int) -> None:
+        """Note how many rows a view has."""
+        self._view_rows.labels(view).set(rows)
+
+    def described(self) -> list[tuple[str, str]]:
+        """Name, as Prometheus stores it, and meaning of each metric."""
+        return [
+            (metric.name + "_total" * (metric.type == "counter"), metric.documentation)
+            for metric in self.registry.collect()
+        ]
+
     def built(self, share: float) -> None:
-        """Note how much of the views that are being built is done, from 0 to 1."""
+        """Note how much of what is being built is done, from 0 to 1."""
         self._progress.set(share)
-
-
-class _Freshness:
-    """Histograms by view of the time from the broker's timestamp to the commit that makes an event readable.
-
-    Counted by event type, with one pass over a batch; a view's histogram is the sum over its types.
-    """
-
-    def __init__(self, views: Sequence[ViewPlan]) -> None:
-        self._views = views
-        self._bounds = np.array(FRESHNESS_BUCKETS)
-        self._counts: npt.NDArray[np.int64] = np.zeros((len(EVENT_TYPES), len(FRESHNESS_BUCKETS) + 1), np.int64)
-        self._sums = np.zeros(len(EVENT_TYPES))
-        self._lock = threading.Lock()
-
-    def observe(self, types: Sequence[str], stamps_ms: Sequence[int], now_ms: float) -> None:
-        codes = np.fromiter((_CODES[event_type] for event_type in types), np.int64, len(types))
-        ages = np.maximum(now_ms - np.asarray(stamps_ms, np.float64), 0.0) / 1_000
-        places = codes * self._counts.shape[1] + np.searchsorted(self._bounds, ages)
-        counts = np.bincount(places, minlength=self._counts.size).reshape(self._counts.shape)
-        sums = np.bincount(codes, ages, minlength=len(EVENT_TYPES))
-        with self._lock:
-            self._counts += counts
-            self._sums += sums
-
-    def collect(self) -> Iterator[Metric]:
-        family = HistogramMetricFamily(
-            "tastemaker_worker_freshness_seconds",
-            "From the broker's timestamp of an event to the commit that makes it readable",
-            labels=["view"],
-        )
-        bounds = [*(str(bound) for bound in FRESHNESS_BUCKETS), "+Inf"]
-        with self._lock:
-            counts, sums = self._counts.copy(), self._sums.copy()
-        for view in self._views:
-            codes = [_CODES[event_type] for event_type in view.types]
-            running = counts[codes].sum(axis=0).cumsum().tolist()
-            family.add_metric([view.name], list(zip(bounds, running, strict=True)), float(sums[codes].sum()))
-        yield family

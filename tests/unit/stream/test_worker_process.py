@@ -223,7 +223,10 @@ def test_figures_are_answered_on_the_metrics_port(settings):
                 if not line.startswith("#"):
                     name, value = line.rsplit(" ", 1)
                     scraped[name] = float(value)
-        return 'tastemaker_worker_lake_rows_total{table="events"}' in scraped
+        return (
+            'tastemaker_worker_lake_rows_total{table="events"}' in scraped
+            and 'tastemaker_worker_view_rows{view="user_activity"}' in scraped
+        )
 
     run_worker(settings, stop, lambda *_: StopsWhen(memory, stop, all_is_counted), memory.producer)
     records = {outcome: scraped.get(f'tastemaker_worker_records_total{{outcome="{outcome}"}}') for outcome in OUTCOMES}
@@ -231,6 +234,7 @@ def test_figures_are_answered_on_the_metrics_port(settings):
     # Three events were readable after one commit or several, the view of items sees all of them.
     assert scraped['tastemaker_worker_freshness_seconds_count{view="item_activity"}'] == 3
     assert scraped["tastemaker_worker_batch_events_sum"] == 3
+    assert 0 <= scraped['tastemaker_worker_newest_event_age_seconds{view="item_activity"}'] < 300
     assert scraped["tastemaker_worker_build_progress"] == 1
     assert scraped["tastemaker_worker_store_bytes"] > 0
 
