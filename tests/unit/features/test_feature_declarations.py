@@ -414,6 +414,10 @@ TWO_WHERES = [
             batch(Field(name="available", dtype=Bool, tags={"default": "perhaps"})),
             "field available: default 'perhaps' is no true or false",
         ),
+        (
+            batch(N, source=batch(Field(name="price", dtype=Float64)), sink_source=lake("items", "updated_at")),
+            "profile: it reads other views; give it a source of feature_repo/sources.py",
+        ),
         (batch(), "profile: it has no features; give it a schema"),
         (
             batch(Field(name="price", dtype=Float64, tags={"where": "type = 'view'"})),

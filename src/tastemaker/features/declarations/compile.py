@@ -148,8 +148,6 @@ def _check_execution(view: Any, streamed: bool) -> None:
         raise DeclarationError(
             name, "its function would not run; derive features with an on_demand_feature_view instead"
         )
-    if getattr(view, "sink_source", None):
-        raise DeclarationError(name, "its sink_source would not be written; remove it")
     if getattr(view, "source_views", None):
         raise DeclarationError(name, "it reads other views; give it a source of feature_repo/sources.py")
     if streamed:
