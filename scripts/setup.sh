@@ -36,7 +36,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$made_from" ]; then
     .venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
     .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true # else every first import compiles
     say "Compiling the feature engine's loops"
-    .venv/bin/python -m tastemaker.features.streaming.kernels
+    .venv/bin/python -m tastemaker.features.streaming.warm_up
     echo "$made_from" >"$stamp"
 fi
 

@@ -8,7 +8,7 @@ from feature_reference import Arrival
 
 from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.streaming.batch import ConsumedEvent
+from tastemaker.features.streaming.consumed import ConsumedEvent
 from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 

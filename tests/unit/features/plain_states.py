@@ -10,7 +10,7 @@ from tastemaker.features.keys import join_key
 from tastemaker.features.layout import APPLIED, BASE, FIRST_GROUP, Slot, cell_of, label_number, layout_of
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.semantics import DAY_US, HEAD_US, SUM_CAP, square_to_micros, to_micros
-from tastemaker.features.streaming.batch import ConsumedEvent
+from tastemaker.features.streaming.consumed import ConsumedEvent
 
 __all__ = ["DictStore", "states"]
 

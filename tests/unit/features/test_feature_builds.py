@@ -16,7 +16,7 @@ from tastemaker.events.contract import Event
 from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.stores.protocol import StoreUnavailable
-from tastemaker.features.streaming import state as state_module
+from tastemaker.features.streaming import builds
 from tastemaker.features.streaming.state import ConsumedEvent, FeatureState, WriterFenced
 
 START = datetime(2011, 12, 9, 12, tzinfo=UTC)
@@ -153,7 +153,7 @@ def test_correction_waits_until_the_lake_has_what_another_worker_applied(side: L
 
 def test_correction_starts_again_when_the_lake_stays_behind(side: LakeSide) -> None:
     state = FeatureState.open("memory:behind", PLAN, lake=side.lake)
-    state._pause = lambda _: None
+    state._writing.pause = lambda _: None
     state.apply([record("x", 0, partition=1)], {1: 1})
     state.claim("tastemaker.events", [0])
     with pytest.raises(WriterFenced, match="partition 1 up to offset -1, the online store up to 0"):
@@ -182,7 +182,7 @@ NEWER = FeaturePlan(views=(BY_ITEM, replace(BY_PAIR, ttl_us=1), LABELLED, LISTED
 
 
 def in_buckets(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
-    monkeypatch.setattr(state_module, "_BUCKET_EVENTS", events)
+    monkeypatch.setattr(builds, "_BUCKET_EVENTS", events)
 
 
 def purchases(count: int, begin: int = 0) -> list[ConsumedEvent]:

@@ -14,7 +14,8 @@ from tastemaker.features.history import unpack_history
 from tastemaker.features.layout import label_number
 from tastemaker.features.plan import FeatureSpec, ViewPlan
 from tastemaker.features.semantics import DAY_US, HEAD_US
-from tastemaker.features.streaming.batch import ConsumedEvent, EventBatch
+from tastemaker.features.streaming.batch import EventBatch
+from tastemaker.features.streaming.consumed import ConsumedEvent
 from tastemaker.features.streaming.row_cache import RowCache
 from tastemaker.features.streaming.updates import ViewUpdater
 

@@ -1,9 +1,7 @@
 """A batch of consumed events as columns, encoded once for all views."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from importlib import import_module
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -12,19 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tastemaker import names
-from tastemaker.events.contract import EVENT_TYPES, Event
+from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.keys import join_key
 from tastemaker.features.layout import label_number
 from tastemaker.features.semantics import DAY_US, MICROS, SUM_CAP
+from tastemaker.features.streaming.consumed import ConsumedEvent
 from tastemaker.features.streaming.kernel_types import Texts
 from tastemaker.features.streaming.times import times_us
 
-try:  # half the time of hashlib's, which asks OpenSSL for every text anew what it allows
-    _md5 = import_module("_md5").md5
-except ImportError:  # an interpreter that was built without it
-    _md5 = hashlib.md5
-
-__all__ = ["COLUMNS", "TYPE_BITS", "ConsumedEvent", "Encoded", "EventBatch", "event_digest"]
+__all__ = ["COLUMNS", "TYPE_BITS", "Encoded", "EventBatch"]
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -33,22 +27,6 @@ TYPE_BITS: Final = {event_type: bit for bit, event_type in enumerate(EVENT_TYPES
 # Columns that an event may lack, after one that it never lacks: the rows of EventBatch.present.
 COLUMNS: Final = ("", names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CATEGORY, names.VALUE, names.PRICE)
 _HOURS: Final = tuple(f"{hour:02d}" for hour in range(24))
-
-
-class ConsumedEvent(NamedTuple):
-    """An event and where in the events topic it came from.
-
-    Attributes:
-        event: what was sent.
-        partition: of the topic.
-        offset: likewise.
-        ingested_us: when the platform took it, in microseconds; None for one that came in when it occurred.
-    """
-
-    event: Event
-    partition: int
-    offset: int
-    ingested_us: int | None = None
 
 
 class Encoded(NamedTuple):
@@ -61,12 +39,6 @@ class Encoded(NamedTuple):
 
     codes: _Ints
     values: list[str]
-
-
-def event_digest(event_id: str) -> bytes:
-    """What is remembered of an event id: 16 bytes, the same that ``unhex(md5(event_id))`` gives in DuckDB."""
-    digest: bytes = _md5(event_id.encode(), usedforsecurity=False).digest()
-    return digest
 
 
 class EventBatch:

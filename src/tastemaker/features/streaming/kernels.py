@@ -4,12 +4,8 @@ A worker at 40,000 events per second through ten views has about two microsecond
 that for one dictionary look-up and a method call; numpy has no operation that merges sorted runs of many entities of
 different lengths; so the merge is compiled with numba, over the packed entries as they are stored (see
 :mod:`tastemaker.features.layout`), without decoding them.
-
-``python -m tastemaker.features.streaming.kernels`` compiles everything ahead of the first batch (seconds, once per
-machine).
 """
 
-from importlib import import_module
 from typing import Final
 
 import numpy as np
@@ -27,12 +23,10 @@ from tastemaker.features.streaming.kernel_types import (
     MIN,
     SUM,
     Events,
-    HistoryEvents,
     Tables,
-    Texts,
 )
 
-__all__ = ["merge_entries", "warm_up"]
+__all__ = ["merge_entries"]
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]
@@ -298,23 +292,3 @@ def merge_entries(  # noqa: PLR0917
                 size += 1
         ends[entity + 1] = size
     return out[:size], ends, newest_us
-
-
-def warm_up() -> None:
-    """Compile what the stream executor runs, or load it from where numba keeps it."""
-    from tastemaker.features.streaming.grouping import group_events
-    from tastemaker.features.streaming.history_kernel import merge_histories
-
-    ints, bools = np.zeros(0, np.int64), np.zeros(0, np.bool_)
-    table, flags, start = np.zeros((0, WIDTH), np.int64), np.zeros((0, 1), np.bool_), np.zeros(1, np.int64)
-    group_events(ints, bools, 0)
-    events = Events(ints, ints, ints, ints, flags, table)
-    tables = Tables(ints, ints, ints, ints, ints, ints, ints, bools, ints, ints, ints, flags)
-    merge_entries(table, start, ints, start, events, tables)
-    texts = Texts(np.zeros(0, np.uint8), start)
-    merge_histories(ints, start, ints, start, HistoryEvents(ints, ints, ints, texts, texts, texts, texts, bools), 1)
-
-
-if __name__ == "__main__":
-    # Under its importable name, which is the one that the compiled code is kept by.
-    import_module("tastemaker.features.streaming.kernels").warm_up()
