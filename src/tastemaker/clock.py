@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Clock", "from_us", "to_us"]
+__all__ = ["Clock", "from_us", "to_us", "wall_us"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -27,6 +27,11 @@ def to_us(moment: datetime) -> int:
 def from_us(us: int) -> datetime:
     """The UTC datetime of microseconds since the epoch, exact."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def wall_us() -> int:
+    """The machine's clock in microseconds since the epoch: for what expires, whatever the platform's time is."""
+    return time.time_ns() // 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The online store in a process's memory, for tests and for states that are built and thrown away."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
+from tastemaker.clock import wall_us
 from tastemaker.errors import DataError
 from tastemaker.features.stores.memory_data import MemoryData
 from tastemaker.features.stores.memory_reader import MemoryReader
@@ -16,10 +16,6 @@ __all__ = ["MemoryStore", "find_memory"]
 # By name, as long as a store or a reader holds one.
 _open: WeakValueDictionary[str, MemoryData] = WeakValueDictionary()
 _opening = threading.Lock()
-
-
-def _wall_us() -> int:
-    return time.time_ns() // 1000
 
 
 def find_memory(name: str) -> MemoryReader:
@@ -42,7 +38,7 @@ class MemoryStore:
         now_us: the wall clock in microseconds, by which seen event ids are forgotten.
     """
 
-    def __init__(self, name: str, now_us: Callable[[], int] = _wall_us) -> None:
+    def __init__(self, name: str, now_us: Callable[[], int] = wall_us) -> None:
         with _opening:
             data = _open.get(name)
             if data is None:

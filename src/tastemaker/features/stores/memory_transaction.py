@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tastemaker.features.keys import join_key, prefix_range
+from tastemaker.features.stores.claims import check_claims
 from tastemaker.features.stores.memory_data import MemoryData, Seen
-from tastemaker.features.stores.protocol import Row, StoredItem, WriterFenced
+from tastemaker.features.stores.protocol import Row, StoredItem
 
 __all__ = ["MemoryTransaction"]
 
@@ -86,13 +87,8 @@ class MemoryTransaction:
             self._positions[topic, partition] = positions.get(partition)
 
     def _check_claims(self, topic: str, partitions: Iterable[int]) -> None:
-        for partition in partitions:
-            epoch = self._data.claims.get((topic, partition))
-            if epoch is not None and epoch != self._epochs.get((topic, partition)):
-                raise WriterFenced(
-                    f"another writer has claimed partition {partition} of {topic}; stop working on it, the other one"
-                    " goes on from the same position"
-                )
+        claims = {partition: epoch for (name, partition), epoch in self._data.claims.items() if name == topic}
+        check_claims(topic, partitions, claims, self._epochs)
 
     def register(self, digests: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]) -> list[bool]:
         """As the protocol says."""

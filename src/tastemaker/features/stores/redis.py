@@ -7,10 +7,10 @@ cluster forget each for itself: run a cluster with ``appendfsync always``, or re
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from tastemaker.clock import wall_us
 from tastemaker.features.stores.redis_keys import RedisKeys
 from tastemaker.features.stores.redis_link import RedisLink
 from tastemaker.features.stores.redis_log import RedisLog
@@ -19,10 +19,6 @@ from tastemaker.features.stores.redis_scripts import CLAIM
 from tastemaker.features.stores.redis_transaction import RedisTransaction
 
 __all__ = ["RedisStore"]
-
-
-def _wall_us() -> int:
-    return time.time_ns() // 1000
 
 
 class RedisStore:
@@ -37,7 +33,7 @@ class RedisStore:
         StoreUnavailable: the server cannot be reached.
     """
 
-    def __init__(self, url: str, now_us: Callable[[], int] = _wall_us) -> None:
+    def __init__(self, url: str, now_us: Callable[[], int] = wall_us) -> None:
         self._url = url
         self._now_us = now_us
         self._link = RedisLink(url)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tastemaker.features.keys import join_key
-from tastemaker.features.stores.protocol import Row, StoredItem, WriterFenced
+from tastemaker.features.stores.claims import fenced
+from tastemaker.features.stores.protocol import Row, StoredItem
 from tastemaker.features.stores.redis_buffer import ANYTHING, KEPT, NOT_NEWER, Pending, RowBuffer, as_read
 from tastemaker.features.stores.redis_keys import RedisKeys, pack_item, row_version, unpack_row
 from tastemaker.features.stores.redis_link import RedisLink
@@ -118,10 +119,7 @@ class RedisTransaction:
                 calls.append(([self._keys.topic(topic)], arguments))
             for (topic, _), partition in zip(topics, self._link.call(ADVANCE, calls), strict=True):
                 if partition >= 0:
-                    raise WriterFenced(
-                        f"another writer has claimed partition {partition} of {topic}; stop working on it, the other"
-                        " one goes on from the same position"
-                    )
+                    raise fenced(topic, partition)
 
     def register(self, digests: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]) -> list[bool]:
         """As the protocol says; noted at once, which a second try finds as it was."""

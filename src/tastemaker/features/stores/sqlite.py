@@ -1,11 +1,11 @@
 """The online store in one SQLite file: the default on one machine."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tastemaker.clock import wall_us
 from tastemaker.features.stores.sqlite_checkpoint import Checkpointer
 from tastemaker.features.stores.sqlite_file import connect_writer, transaction
 from tastemaker.features.stores.sqlite_reader import SqliteReader
@@ -13,10 +13,6 @@ from tastemaker.features.stores.sqlite_seen import SeenIds
 from tastemaker.features.stores.sqlite_transaction import SqliteTransaction
 
 __all__ = ["SqliteStore"]
-
-
-def _wall_us() -> int:
-    return time.time_ns() // 1000
 
 
 class SqliteStore:
@@ -31,7 +27,7 @@ class SqliteStore:
         DataError: the file is no online store.
     """
 
-    def __init__(self, path: Path, now_us: Callable[[], int] = _wall_us) -> None:
+    def __init__(self, path: Path, now_us: Callable[[], int] = wall_us) -> None:
         self._path = path
         self._now_us = now_us
         self._connection = connect_writer(path)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 
 from tastemaker.features.keys import join_key, prefix_range
-from tastemaker.features.stores.protocol import StoredItem, WriterFenced
+from tastemaker.features.stores.claims import check_claims
+from tastemaker.features.stores.protocol import StoredItem
 from tastemaker.features.stores.sqlite_changes import ITEMS, ChangeLog, changes_since, read_rev
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view
 from tastemaker.features.stores.sqlite_seen import SeenIds
@@ -87,13 +88,7 @@ class SqliteTransaction:
         claims = dict(
             self._connection.execute("SELECT partition, epoch FROM claims WHERE topic = ?", (topic,)).fetchall()
         )
-        for partition in partitions:
-            epoch = claims.get(partition)
-            if epoch is not None and epoch != self._epochs.get((topic, partition)):
-                raise WriterFenced(
-                    f"another writer has claimed partition {partition} of {topic}; stop working on it, the other one"
-                    " goes on from the same position"
-                )
+        check_claims(topic, partitions, claims, self._epochs)
 
     def register(self, digests: Sequence[bytes], partitions: Sequence[int], offsets: Sequence[int]) -> list[bool]:
         """As the protocol says."""
