@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import demo, faults, freshness, ndcg, parity, training_set
+from benchmarks import demo, faults, freshness, ingest, ndcg, parity, training_set
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "demo": demo.run,
     "faults": faults.run,
     "freshness": freshness.run,
+    "ingest": ingest.run,
     "ndcg": ndcg.run,
     "parity": parity.run,
     "training_set": training_set.run,
