@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["bucket_of", "join_key", "prefix_range", "split_key"]
+__all__ = ["bucket_of", "join_key", "join_keys", "prefix_range", "split_key"]
 
 _SEPARATOR: Final = "\x1f"
 _ESCAPE: Final = "\x1b"
@@ -32,6 +32,15 @@ def join_key(key: str | Sequence[str]) -> str:
     if isinstance(key, str):
         return _escape(key)
     return _SEPARATOR.join(_escape(part) for part in key)
+
+
+def join_keys(keys: Sequence[str | Sequence[str]]) -> list[str]:
+    """As :func:`join_key`, of many."""
+    try:
+        text = "".join(keys)  # type: ignore[arg-type]  # of ids alone, which the escaping rarely concerns
+    except TypeError:
+        return [join_key(key) for key in keys]
+    return list(keys) if _escape(text) == text else [join_key(key) for key in keys]  # type: ignore[arg-type]
 
 
 def split_key(key: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from tastemaker.features.layout import WIDTH
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reading.collapse_program import program_of
+from tastemaker.features.stores.protocol import PackedStates
 
-__all__ = ["collapse", "entries_of", "validity"]
+__all__ = ["collapse", "collapse_packed", "entries_of", "validity"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
@@ -21,8 +22,9 @@ def entries_of(packed: Sequence[bytes | None]) -> tuple[_Ints, _Ints]:
     """Entries of many states, int64 ``[entries, 4]``, and where each state's begin, int64 ``[n + 1]``."""
     states = [state or b"" for state in packed]
     offsets = np.zeros(len(states) + 1, np.int64)
-    np.cumsum([len(state) for state in states], out=offsets[1:])
-    return np.frombuffer(b"".join(states), np.int64).reshape(-1, WIDTH), offsets // _ENTRY_BYTES
+    np.cumsum(np.fromiter(map(len, states), np.int64, len(states)), out=offsets[1:])
+    # Of a bytearray, because compiled code of a read-only array would be another one.
+    return np.frombuffer(bytearray().join(states), np.int64).reshape(-1, WIDTH), offsets // _ENTRY_BYTES
 
 
 def collapse(
@@ -42,11 +44,24 @@ def collapse(
     Raises:
         DataError: a feature is no number, or the view has none of that name.
     """
+    return _collapsed(view, *entries_of(packed), now_us, features)
+
+
+def collapse_packed(
+    view: ViewPlan, packed: PackedStates, now_us: int, features: tuple[str, ...] | None = None
+) -> _Floats:
+    """As :func:`collapse`, of states that are in an array already."""
+    return _collapsed(view, packed.words.reshape(-1, WIDTH), packed.offsets // WIDTH, now_us, features)
+
+
+def _collapsed(
+    view: ViewPlan, entries: _Ints, offsets: _Ints, now_us: int, features: tuple[str, ...] | None
+) -> _Floats:
     # Compiled code is only loaded where something is read: the command line starts without it.
     from tastemaker.features.reading.collapse_kernel import collapse_entries
 
     program = program_of(view, features)
-    values: _Floats = collapse_entries(*entries_of(packed), now_us, program.tables)
+    values: _Floats = collapse_entries(entries, offsets, now_us, program.tables)
     return values if program.columns is None else values[:, program.columns]
 
 

@@ -1,4 +1,4 @@
-"""The compiled loops of :mod:`tastemaker.features.reading.collapse`: one pass over the entries, then the formulas, per entity.
+"""The compiled loops that collapse states: one pass over an entity's entries, then the formulas.
 
 Every operation on doubles is one that :mod:`tastemaker.features.semantics` states, in its order, so that values equal
 those of the SQL to the last bit.
@@ -16,7 +16,7 @@ from tastemaker.features.reading.collapse_tables import Tables
 from tastemaker.features.semantics import DAY_CAP, DAY_US, LIMB, MICROS, NEVER, SUM_CAP, SUM_DECAY_UNIT
 from tastemaker.features.semantics import DECAY_UNIT as COUNT_DECAY_UNIT
 
-__all__ = ["FOREVER", "Scratch", "accumulate", "collapse_entries", "finish", "make_scratch"]
+__all__ = ["FOREVER", "Scratch", "accumulate", "collapse_entries", "finish", "make_scratch", "window_begins"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
@@ -35,12 +35,16 @@ class Scratch(NamedTuple):
         decayed: float64 ``[measures]``: likewise of DECAY_*.
         stamps: int64 ``[marks]``: which entity has marked a cell last.
         days: int64 ``[weights]``: per weight, the total of its day; zero between entities.
+        seen_days: int64 ``[weights]``: of each decaying measure, from its first weight on, the days that are not zero.
+        seen: int64 ``[measures]``: how many those are.
     """
 
     totals: _Ints
     decayed: _Floats
     stamps: _Ints
     days: _Ints
+    seen_days: _Ints
+    seen: _Ints
 
 
 @compiled
@@ -52,6 +56,8 @@ def make_scratch(tables: Tables) -> Scratch:
         np.empty(number),
         np.zeros(tables.marks, np.int64),
         np.zeros(len(tables.weights), np.int64),
+        np.empty(len(tables.weights), np.int64),
+        np.zeros(number, np.int64),
     )
 
 
@@ -72,15 +78,13 @@ def nearest_double(high: int, low: int, bits: int) -> float:
 
 
 @compiled
-def _total_of_days(measure: _Ints, youngest: int, oldest: int, weights: _Ints, days: _Ints) -> float:
-    """The weighted total of the days of these ages, which are set back to zero."""
+def _total_of_days(measure: _Ints, seen: int, weights: _Ints, scratch: Scratch) -> float:
+    """The weighted total of the days that were seen, which are set back to zero."""
     high, low, high_limbs, low_limbs = 0, 0, 0, 0
-    first = measure[3]
-    for day in range(first + youngest, first + min(oldest, measure[4] - 1) + 1):
-        amount = days[day]
-        if amount == 0:
-            continue
-        days[day] = 0
+    for place in range(measure[3], measure[3] + seen):
+        day = scratch.seen_days[place]
+        amount = scratch.days[day]
+        scratch.days[day] = 0
         weight = weights[day]
         if measure[0] == op.DECAY_COUNT:
             high += amount * (weight >> _SPLIT)
@@ -102,51 +106,83 @@ def _total_of_days(measure: _Ints, youngest: int, oldest: int, weights: _Ints, d
 
 
 @compiled
+def window_begins(now_us: int, tables: Tables) -> _Ints:
+    """Where the window of each measure begins at a moment, int64 ``[measures]``; ``NEVER`` for the lifetime."""
+    measures = tables.measures
+    begins = np.full(measures.shape[0], NEVER, np.int64)
+    for m in range(measures.shape[0]):
+        if measures[m, 1]:
+            begin = now_us - measures[m, 1]
+            begins[m] = begin - begin % measures[m, 2]
+    return begins
+
+
+@compiled
 def accumulate(  # noqa: PLR0917 - compiled functions take their arguments by position
-    entries: _Ints, first: int, last: int, now_us: int, tables: Tables, scratch: Scratch
+    entries: _Ints, first: int, last: int, now_us: int, begins: _Ints, tables: Tables, scratch: Scratch
 ) -> None:
-    """Add up the entries ``first`` to ``last`` (exclusive) of one entity, as of a moment."""
+    """Add up the entries ``first`` to ``last`` (exclusive) of one entity, as of a moment.
+
+    Entries of one code follow one another, oldest first, so that each measure reads the end of such a run, backwards
+    until its window begins.
+    """
     measures, totals = tables.measures, scratch.totals
-    number = measures.shape[0]
-    for m in range(number):
+    for m in range(measures.shape[0]):
         totals[m] = FOREVER if measures[m, 0] == op.MIN else NEVER if measures[m, 0] == op.MAX else 0
         scratch.decayed[m] = 0.0
-    youngest, oldest = FOREVER, 0
-    for i in range(first, last):
-        code, start, value = entries[i, 0], entries[i, 1], entries[i, 3]
-        begin_place, end_place = tables.places[code], tables.places[code + 1]
-        if begin_place == end_place or (code >= tables.head and start >= now_us):
+    today = now_us // DAY_US
+    following = first
+    while following < last:
+        begin = following
+        code = entries[begin, 0]
+        while following < last and entries[following, 0] == code:
+            following += 1
+        if tables.places[code] == tables.places[code + 1]:
             continue
-        for place in range(begin_place, end_place):
+        end = following
+        if code >= tables.head:
+            while end > begin and entries[end - 1, 1] >= now_us:
+                end -= 1
+        for place in range(tables.places[code], tables.places[code + 1]):
             m = tables.measures_of[place]
-            how = measures[m, 0]
-            if measures[m, 1]:
-                begin = now_us - measures[m, 1]
-                begin -= begin % measures[m, 2]
-                if (value if how == op.CELLS else start) < begin:
-                    continue
+            how, since, total, i = measures[m, 0], begins[m], totals[m], end - 1
             if how == op.SUM:
-                totals[m] = SUM_CAP if value > SUM_CAP - totals[m] else totals[m] + value
+                while i >= begin and entries[i, 1] >= since:
+                    value = entries[i, 3]
+                    total = SUM_CAP if value > SUM_CAP - total else total + value
+                    i -= 1
             elif how == op.MIN:
-                totals[m] = min(totals[m], value)
+                while i >= begin and entries[i, 1] >= since:
+                    total = min(total, entries[i, 3])
+                    i -= 1
             elif how == op.MAX:
-                totals[m] = max(totals[m], value)
+                while i >= begin and entries[i, 1] >= since:
+                    total = max(total, entries[i, 3])
+                    i -= 1
             elif how == op.CELLS:
-                mark = measures[m, 3] + entries[i, 2]
-                if scratch.stamps[mark] != last:  # where an entity's entries end tells it from the others
-                    scratch.stamps[mark] = last
-                    totals[m] += 1
+                for i in range(begin, end):
+                    mark = measures[m, 3] + entries[i, 2]
+                    # Where an entity's entries end tells it from the others.
+                    if entries[i, 3] >= since and scratch.stamps[mark] != last:
+                        scratch.stamps[mark] = last
+                        total += 1
             else:
-                age = max(now_us // DAY_US - start // DAY_US, 0)
-                if age < measures[m, 4]:
-                    day, days = measures[m, 3] + age, scratch.days
+                days, most = scratch.days, measures[m, 4]
+                while i >= begin:
+                    age = max(today - entries[i, 1] // DAY_US, 0)
+                    if age >= most:
+                        break
+                    day, value = measures[m, 3] + age, entries[i, 3]
+                    if days[day] == 0 and value:
+                        scratch.seen_days[measures[m, 3] + scratch.seen[m]] = day
+                        scratch.seen[m] += 1
                     days[day] = SUM_CAP if value > SUM_CAP - days[day] else days[day] + value
-                    youngest, oldest = min(youngest, age), max(oldest, age)
-    if youngest == FOREVER:
-        return
-    for m in range(number):
-        if measures[m, 0] >= op.DECAY_COUNT:
-            scratch.decayed[m] = _total_of_days(measures[m], youngest, oldest, tables.weights, scratch.days)
+                    i -= 1
+            totals[m] = total
+    for m in range(measures.shape[0]):
+        if scratch.seen[m]:
+            scratch.decayed[m] = _total_of_days(measures[m], scratch.seen[m], tables.weights, scratch)
+            scratch.seen[m] = 0
 
 
 @compiled
@@ -205,11 +241,11 @@ def collapse_entries(entries: _Ints, offsets: _Ints, now_us: int, tables: Tables
     n = len(offsets) - 1
     out = np.empty((n, len(tables.defaults)))
     times = np.empty(len(tables.defaults), np.int64)
-    scratch = make_scratch(tables)
+    scratch, begins = make_scratch(tables), window_begins(now_us, tables)
     for e in range(n):
         if offsets[e] == offsets[e + 1]:
             out[e] = tables.defaults
             continue
-        accumulate(entries, offsets[e], offsets[e + 1], now_us, tables, scratch)
+        accumulate(entries, offsets[e], offsets[e + 1], now_us, begins, tables, scratch)
         finish(now_us, tables, scratch, out[e], times)
     return out

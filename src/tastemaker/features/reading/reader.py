@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.events.item import Item, decode_item
-from tastemaker.features.keys import join_key, split_key
+from tastemaker.features.keys import join_keys, split_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.reading.collapse import collapse_packed
 from tastemaker.features.reading.row_values import history_of, numbers_of, values_of
 from tastemaker.features.stores.opening import open_online_reader
-from tastemaker.features.stores.protocol import Row, StoreReader
+from tastemaker.features.stores.protocol import PackedReader, Row, StoreReader
 from tastemaker.features.stores.view_ages import read_ages
 
 __all__ = ["FeatureReader", "Key"]
@@ -38,6 +39,7 @@ class FeatureReader:
     def __init__(self, store: StoreReader | Path | str, plan: FeaturePlan) -> None:
         self.plan = plan
         self.store: StoreReader = open_online_reader(store) if isinstance(store, Path | str) else store
+        self._packed = self.store if isinstance(self.store, PackedReader) else None
         self._labels: dict[int, str] = {}
         self._check_plan()
 
@@ -63,6 +65,10 @@ class FeatureReader:
             DataError: a feature is no number, or the view has none of that name.
         """
         plan = self.plan.view(view)
+        if plan.kind == "aggregate" and self._packed is not None:
+            packed = self._packed.packed_states(plan.signature, join_keys(keys))
+            if packed is not None:
+                return collapse_packed(plan, packed, now_us, _tuple(features))
         return numbers_of(plan, self._rows(plan, keys), now_us, _tuple(features))
 
     def matrix(
@@ -187,7 +193,7 @@ class FeatureReader:
             )
 
     def _rows(self, plan: ViewPlan, keys: Sequence[Key]) -> list[Row | None]:
-        return self.store.rows(plan.signature, [join_key(key) for key in keys])
+        return self.store.rows(plan.signature, join_keys(keys))
 
     def _texts(self, numbers: Iterable[int]) -> Mapping[int, str]:
         """The texts of label numbers; those of a label never change."""

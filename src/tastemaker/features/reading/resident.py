@@ -1,7 +1,7 @@
 """Features of all entities of some views, kept in this process: ranking reads hundreds of items per request.
 
-Values are those of :class:`~tastemaker.features.reading.reader.FeatureReader`, bit for bit, at any moment, as of the revision
-of the store that was read last: each row knows from when until when its values hold while nothing happens to it, and a
+Values are those of :class:`~tastemaker.features.reading.reader.FeatureReader`, bit for bit, at any moment, as of the
+revision of the store that was read last: each row knows from when until when its values hold while nothing happens to it, and a
 read outside of that collapses its state again. The time since an event is computed as it is read.
 
 Memory is that of the views' packed states in the store, and 8 bytes per feature and entity.

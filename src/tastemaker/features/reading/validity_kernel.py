@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from tastemaker.features.jit import compiled
 from tastemaker.features.reading import collapse_tables as op
-from tastemaker.features.reading.collapse_kernel import FOREVER, accumulate, finish, make_scratch
+from tastemaker.features.reading.collapse_kernel import FOREVER, accumulate, finish, make_scratch, window_begins
 from tastemaker.features.reading.collapse_tables import Tables
 from tastemaker.features.semantics import DAY_US, NEVER
 
@@ -63,13 +63,13 @@ def collapse_with_validity(entries: _Ints, offsets: _Ints, now_us: int, tables: 
     out = np.empty((n, len(tables.defaults)))
     times = np.full((n, len(tables.defaults)), NEVER, np.int64)
     spans = np.empty((n, 2), np.int64)
-    scratch = make_scratch(tables)
+    scratch, begins = make_scratch(tables), window_begins(now_us, tables)
     for e in range(n):
         if offsets[e] == offsets[e + 1]:
             out[e] = tables.defaults
             spans[e, 0], spans[e, 1] = NEVER, FOREVER
             continue
-        accumulate(entries, offsets[e], offsets[e + 1], now_us, tables, scratch)
+        accumulate(entries, offsets[e], offsets[e + 1], now_us, begins, tables, scratch)
         finish(now_us, tables, scratch, out[e], times[e])
         _validity(entries, offsets[e], offsets[e + 1], now_us, tables, scratch.totals[0], spans[e])
     return out, times, spans

@@ -6,13 +6,18 @@ A row is the packed state of one entity in one view, under the view's signature 
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from tastemaker.errors import TastemakerError
 
 __all__ = [
     "Changes",
     "OnlineStore",
+    "PackedReader",
+    "PackedStates",
     "Row",
     "StoreConflict",
     "StoreReader",
@@ -45,6 +50,18 @@ class Row(NamedTuple):
 
     event_us: int
     state: bytes
+
+
+class PackedStates(NamedTuple):
+    """The states of many rows, one after the other.
+
+    Attributes:
+        words: int64 ``[words]``: all of them.
+        offsets: int64 ``[n + 1]``: where each begins, in words; a row that is not there has none.
+    """
+
+    words: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
 
 
 class StoredItem(NamedTuple):
@@ -213,6 +230,15 @@ class StoreReader(Protocol):
 
     def close(self) -> None:
         """Release this thread's connection."""
+        ...
+
+
+@runtime_checkable
+class PackedReader(Protocol):
+    """A reader that has a shorter way from its rows to arrays; others are asked for :meth:`StoreReader.rows`."""
+
+    def packed_states(self, view: str, keys: Sequence[str]) -> PackedStates | None:
+        """The states of some rows, of an aggregate view; None where the reader cannot, so that rows have to do."""
         ...
 
 

@@ -5,14 +5,14 @@ from typing import Final, NamedTuple
 
 from tastemaker.features.stores.protocol import Row, StoredItem
 
-__all__ = ["Place", "RedisKeys", "pack_item", "pack_row", "row_version", "unpack_item", "unpack_row"]
+__all__ = ["ROW_HEAD_BYTES", "Place", "RedisKeys", "pack_item", "pack_row", "row_version", "unpack_item", "unpack_row"]
 
 _SEPARATOR: Final = "\x1f"  # between ids, in tastemaker.features.keys
 _HEAD: Final = struct.Struct(">Q8s")
 _TIME_ONLY: Final = struct.Struct(">Q").unpack_from
 _TIME: Final = struct.Struct(">Q?")
 _ZERO: Final = 1 << 63  # makes times before 1970 sort first
-_HEAD_BYTES: Final = 16
+ROW_HEAD_BYTES: Final = 16  # of a stored row, before its state
 _SHARD_BITS: Final = 1  # of 16: 2**15 hashes of event ids, so that 10M ids make small, compactly stored ones
 
 
@@ -88,12 +88,12 @@ def unpack_row(value: bytes | None) -> Row | None:
     """A row from what is stored."""
     if value is None:
         return None
-    return Row(_TIME_ONLY(value)[0] - _ZERO, value[_HEAD_BYTES:])
+    return Row(_TIME_ONLY(value)[0] - _ZERO, value[ROW_HEAD_BYTES:])
 
 
 def row_version(value: bytes | None) -> bytes:
     """The version of what is stored; empty for nothing."""
-    return b"" if value is None else value[8:_HEAD_BYTES]
+    return b"" if value is None else value[8:ROW_HEAD_BYTES]
 
 
 def pack_item(item: StoredItem) -> bytes:

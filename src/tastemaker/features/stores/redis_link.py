@@ -24,6 +24,7 @@ from redis.retry import Retry
 from tastemaker.errors import DataError
 from tastemaker.features.stores.protocol import StoreUnavailable
 from tastemaker.features.stores.redis_nodes import send_to_nodes
+from tastemaker.features.stores.redis_states import StateFetcher
 
 __all__ = ["RedisLink"]
 
@@ -176,6 +177,10 @@ class RedisLink:
                 yield from fresh
                 if int(cursor) == 0:
                     break
+
+    def states(self) -> StateFetcher:
+        """Reads packed states of one server, on connections of its own."""
+        return StateFetcher(self._client.connection_pool)
 
     def close(self) -> None:
         """Close the connections."""

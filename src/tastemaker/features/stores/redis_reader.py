@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from tastemaker.features.keys import join_key
-from tastemaker.features.stores.protocol import Changes, Row, StoredItem, ViewSize
+from tastemaker.features.stores.protocol import Changes, PackedStates, Row, StoredItem, ViewSize
 from tastemaker.features.stores.redis_keys import RedisKeys, unpack_item, unpack_row
 from tastemaker.features.stores.redis_link import RedisLink
 from tastemaker.features.stores.redis_log import read_changes
@@ -29,11 +29,18 @@ class RedisReader:
     def __init__(self, url: str) -> None:
         self._link = RedisLink(url)
         self._keys = RedisKeys(self._link.prefix)
+        self._states = None if self._link.is_cluster else self._link.states()
         self._thread = threading.get_ident()
 
     def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
         """As the protocol says."""
         return [unpack_row(value) for value in read_rows(self._link, self._keys, view, keys)]
+
+    def packed_states(self, view: str, keys: Sequence[str]) -> PackedStates | None:
+        """As :class:`~tastemaker.features.stores.protocol.PackedReader` says; None of a cluster, and of several ids."""
+        if self._states is None or not keys or self._keys.is_several("".join(keys)):
+            return None
+        return self._states.fetch(self._keys.rows(view).decode(), keys)
 
     def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
         """As the protocol says; all rows as of one moment."""
@@ -96,6 +103,8 @@ class RedisReader:
     def close(self) -> None:
         """Close the connections, when the thread that made the reader asks; others only stop using theirs."""
         if threading.get_ident() == self._thread:
+            if self._states is not None:
+                self._states.close()
             self._link.close()
 
 
