@@ -117,8 +117,8 @@ def _show_evidence(found: "Explanation") -> None:
         return
     left_out = ", ".join(f"{count:,} {why}" for why, count in found.left_out.items())
     counting = "1 counts" if found.events == 1 else f"{found.events:,} count" if found.events else "none counts"
-    said = f"evidence: {counting}{f'; left out are {left_out}' if left_out else ''}"
-    console.print(said, highlight=False, markup=False)
+    line = f"evidence: {counting}{f'; left out are {left_out}' if left_out else ''}"
+    console.print(line, highlight=False, markup=False)
     if not found.evidence:
         return
     columns = [column for column in found.evidence[0].columns if any(row.columns[column] for row in found.evidence)]

@@ -73,8 +73,8 @@ def find_feature(plan: FeaturePlan, name: str) -> tuple[ViewPlan | OnDemandPlan,
         places = ", ".join(f"{view.name}.{short}" for view, _ in found)
         raise DataError(f"several views have a feature {name!r}; say one of {places}")
     near = get_close_matches(short, sorted({feature.name for view in views for feature in view.features}), n=3)
-    perhaps = f"; is it {' or '.join(near)}?" if near else ""
-    raise DataError(f"no feature is called {name!r}{perhaps} `tastemaker features list` shows all")
+    perhaps = f"is it {' or '.join(near)}? " if near else ""
+    raise DataError(f"no feature is called {name!r}; {perhaps}`tastemaker features list` shows all")
 
 
 def explain_feature(

@@ -61,8 +61,8 @@ def serve_pages(settings: Settings, port: int, ready: Callable[[], None], *, wri
     import uvicorn
 
     logging.getLogger("feast").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # each look at a view says that Feast's stream views are experimental
+    with contextlib.redirect_stdout(io.StringIO()):
         app = pages(settings, writable=writable)
 
     class Server(uvicorn.Server):
