@@ -7,6 +7,9 @@ import pytest
 from store_locations import KINDS, make_location
 from valkey_server import ValkeyServer, cluster, single
 
+from tastemaker.features.stores.opening import open_online_reader, open_online_store
+from tastemaker.features.stores.protocol import OnlineStore, StoreReader
+
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
@@ -34,3 +37,17 @@ def shared_location(request: pytest.FixtureRequest, tmp_path: Path) -> Path | st
 @pytest.fixture
 def redis_location(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
     return lambda kind: str(make_location(kind, request, tmp_path))
+
+
+@pytest.fixture
+def store(location: Path | str) -> Iterator[OnlineStore]:
+    opened = open_online_store(location)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def reader(store: OnlineStore, location: Path | str) -> Iterator[StoreReader]:
+    opened = open_online_reader(location)
+    yield opened
+    opened.close()
