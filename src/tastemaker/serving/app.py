@@ -71,10 +71,17 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
     """
     from tastemaker.features.plan import FeaturePlan
     from tastemaker.features.reading.reader import FeatureReader
+    from tastemaker.features.stores.opening import open_online_reader
+    from tastemaker.release.files import PLAN
+    from tastemaker.serving.following import FittingPlan, FollowingRecommender
     from tastemaker.serving.recommender import Recommender
 
-    reader = FeatureReader(settings.online_location, FeaturePlan.load(settings.plan_path))
-    return Recommender(release_dir, reader, settings.clock)
+    trained = FeaturePlan.load(release_dir / PLAN)
+    store = open_online_reader(settings.online_location)
+    return FollowingRecommender(
+        FittingPlan(trained, settings.plan_path, store),
+        lambda plan: Recommender(release_dir, FeatureReader(settings.online_location, plan), settings.clock),
+    )
 
 
 def open_served_log(settings: Settings, metrics: ServingMetrics) -> ServedListLog:

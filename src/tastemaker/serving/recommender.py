@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.clock import Clock, from_us
-from tastemaker.errors import ServingError
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.release.ranking_features import ranking_matrix
@@ -33,7 +32,7 @@ from tastemaker.serving.contract import (
 from tastemaker.serving.intent import Lift, lift
 from tastemaker.serving.ranking import features_by_view, read_stored
 from tastemaker.serving.reasons import Explainer
-from tastemaker.serving.release import load_release
+from tastemaker.serving.release import load_release, read_by
 
 __all__ = ["INTENT_LIFT", "Recommender"]
 
@@ -75,7 +74,7 @@ class Recommender:
 
     Args:
         release_dir: of a trained release.
-        reader: of the online store, with the plan in force.
+        reader: of the online store, with the release's plan or one that covers it.
         clock: the platform's.
 
     Raises:
@@ -83,12 +82,7 @@ class Recommender:
     """
 
     def __init__(self, release_dir: Path, reader: FeatureReader, clock: Clock) -> None:
-        self._release = release = load_release(release_dir)
-        if reader.plan.hash != release.plan.hash:
-            raise ServingError(
-                f"release {release.release_id} was trained with feature plan {release.plan.hash}, the online store"
-                f" has {reader.plan.hash}; train a release with the declarations in force, or apply the old ones"
-            )
+        self._release = release = read_by(load_release(release_dir), reader.plan)
         self._reader, self._clock = reader, clock
         self._logged = (*release.layout.names, INTENT_LIFT)
         self._refreshing = threading.Lock()

@@ -1,19 +1,20 @@
 """Load a release directory: everything that a recommender needs, checked to belong together."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from tastemaker.errors import DataError, ServingError
 from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.reading.fitting import covers
 from tastemaker.release.files import PLAN, RANKER, ModelCard, vocabulary_hash
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.release.retrieval import LoadedRetrieval, load_retrieval
 from tastemaker.serving.ranking import Ranker
 from tastemaker.serving.signals import Signals
 
-__all__ = ["Release", "load_release"]
+__all__ = ["Release", "load_release", "read_by"]
 
 _MANIFEST: Final = "manifest.json"  # written at registration
 
@@ -63,6 +64,24 @@ def load_release(directory: Path) -> Release:
         raise ServingError(f"the items of the release in {directory} are not those that it was trained on")
     ranker = Ranker(directory / RANKER, card.parameters.retrieval.limit)
     return Release(_release_id(directory), card, plan, retrieval, ranker, layout, signals)
+
+
+def read_by(release: Release, plan: FeaturePlan) -> Release:
+    """The release over the rows of declarations that cover those that it was trained with.
+
+    Columns are found by name in these rows, which may have more than the release knows.
+
+    Raises:
+        ServingError: a view that it was trained with is not there, or declared otherwise.
+    """
+    changed = [view.name for view in release.plan.views if not covers(plan.by_name.get(view.name), view)]
+    if changed:
+        raise ServingError(
+            f"release {release.release_id} was trained with feature plan {release.plan.hash}, and"
+            f" {', '.join(changed)} of the plan that it is to read by, {plan.hash}, is declared otherwise; train a"
+            " release with the declarations in force, or apply the old ones"
+        )
+    return replace(release, plan=plan, signals=Signals.of(plan))
 
 
 def _release_id(directory: Path) -> str:

@@ -2,12 +2,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recommender_shop import CATEGORIES, CUT, PER_CATEGORY, USERS, category_of, item, make_shop, staple_of
+from msgspec.structs import replace
+from recommender_shop import (
+    CATEGORIES,
+    CUT,
+    PER_CATEGORY,
+    USERS,
+    StoppedClock,
+    category_of,
+    item,
+    make_shop,
+    staple_of,
+)
 
-from tastemaker.clock import Clock
+from tastemaker import names
+from tastemaker.clock import Clock, to_us
 from tastemaker.errors import DataError, ServingError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.streaming.state import FeatureState
+from tastemaker.lake.tables import Lake
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.recommender import INTENT_LIFT, Recommender
 from tastemaker.serving.release import load_release
@@ -194,11 +208,30 @@ def test_explained_items_bring_source_scores_and_feature_values(opened):
 
 def test_release_of_other_declarations_is_refused(shop, tmp_path):
     plan = FeaturePlan.load(shop.settings.plan_path)
-    other = FeaturePlan(views=plan.views, services=plan.services[:1])
+    other = FeaturePlan(views=plan.views[1:], services=plan.services)
     opened = shop.open(tmp_path / "online.sqlite")
     with pytest.raises(ServingError, match="feature plan"):
         Recommender(shop.trained.directory, FeatureReader(tmp_path / "online.sqlite", other), Clock())
     opened.state.close()
+
+
+def test_release_reads_a_view_that_has_features_more_than_it_was_trained_with(shop, opened):
+    plan = FeaturePlan.load(shop.settings.plan_path)
+    owned = plan.view(names.VIEW_USER_ITEM_ACTIVITY)
+    newer = next(feature for feature in owned.features if feature.function == "count")
+    newer = replace(newer, name="added", types=("like",))  # in the first place, so that all others move by one
+    wider = replace(owned, features=(newer, *owned.features))
+    other = replace(plan, views=tuple(wider if view.name == wider.name else view for view in plan.views))
+    before = ids(ask(opened, user="u2")[0])
+    state = FeatureState(opened.state.store, other, lake=Lake(shop.settings.lake_dir))
+    while state.building:
+        state.build_step(Lake(shop.settings.lake_dir))
+    reader = FeatureReader(opened.state.store.reader(), other)
+    recommender = Recommender(shop.trained.directory, reader, StoppedClock(to_us(CUT)))
+    response, served = recommender.recommend(RecommendationRequest(user="u2", explain=True))
+    assert ids(response) == before
+    assert response.items[0].details["user_item_purchases"] == 14
+    assert "added" not in served.feature_names
 
 
 def test_empty_directory_is_no_release(tmp_path):
