@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import demo, faults, freshness, ingest, ndcg, parity, training_set
+from benchmarks import demo, faults, freshness, ingest, ndcg, parity, scale_out, training_set
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "ingest": ingest.run,
     "ndcg": ndcg.run,
     "parity": parity.run,
+    "scale_out": scale_out.run,
     "training_set": training_set.run,
 }
 
