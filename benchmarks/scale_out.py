@@ -31,7 +31,7 @@ __all__ = ["run"]
 _SIZES: Final = ((1_000_000, 100_000), (4_000_000, 400_000))
 _CORES: Final = 2
 _PARTITION_ROWS: Final = 1_000_000
-_EVERY_S: Final = 0.25
+_EVERY_S: Final = 0.5
 
 
 class _Measured(msgspec.Struct):
@@ -88,8 +88,8 @@ def run(*sizes: tuple[int, int]) -> list[Goal]:
         overheads.append(ray.cpu_seconds / local.cpu_seconds)
         for name, measured in (("local", local), ("ray", ray)):
             print(
-                f"{events:,} events, {rows:,} rows, {name}: {measured.seconds:.1f} s, {measured.cpu_seconds:.1f} s of CPU"
-                f" (cluster's start {measured.start_seconds:.1f} s), memory {measured.peak_bytes / 2**30:.2f} GiB in"
+                f"{events:,} events, {rows:,} rows, {name}: {measured.seconds:.1f} s, {measured.cpu_seconds:.1f} s of"
+                f" CPU (cluster's start {measured.start_seconds:.1f} s), memory {measured.peak_bytes / 2**30:.2f} GiB in"
                 f" all, {measured.task_bytes / 2**30:.2f} GiB in its largest process"
             )
     return [
