@@ -89,8 +89,8 @@ def run(*sizes: tuple[int, int]) -> list[Goal]:
         for name, measured in (("local", local), ("ray", ray)):
             print(
                 f"{events:,} events, {rows:,} rows, {name}: {measured.seconds:.1f} s, {measured.cpu_seconds:.1f} s of"
-                f" CPU (cluster's start {measured.start_seconds:.1f} s), memory {measured.peak_bytes / 2**30:.2f} GiB in"
-                f" all, {measured.task_bytes / 2**30:.2f} GiB in its largest process"
+                f" CPU (cluster's start {measured.start_seconds:.1f} s), memory {measured.peak_bytes / 2**30:.2f} GiB,"
+                f" {measured.task_bytes / 2**30:.2f} GiB in the largest process"
             )
     return [
         Goal("cells that differ between the engines", different, "<=", 0),
