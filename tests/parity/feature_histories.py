@@ -1,25 +1,18 @@
-"""Event histories to compare the executors on, and views that use every function of the grammar."""
+"""Event histories to compare the executors on; with :mod:`feature_views` and :mod:`feature_lakes` in one place."""
 
-import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-import pyarrow as pa
+import msgspec
+from feature_lakes import empty_lake, first_occurrences, lake_of, table_of
 from feature_reference import Arrival, key_of, reference, same, time_of
+from feature_views import ANY, BUY, DAY_US, HOUR_US, LATENESS_US, LOOK, PLAN, VIEWS, aggregate, history, spec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.events.contract import RETRACTION, Event
-from tastemaker.features.declarations.grammar import FUNCTIONS
-from tastemaker.features.plan import FeaturePlan, FeatureSpec, ViewPlan
-from tastemaker.features.semantics import DAY_US
-from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.features.plan import ViewPlan
 
 __all__ = [
     "ANY",
@@ -47,98 +40,8 @@ __all__ = [
     "table_of",
 ]
 
-HOUR_US = DAY_US // 24
 # Noon of day 18,000 since the epoch: reads happen up to FUTURE_TOLERANCE before the newest event and any time later.
 NOW_US = 18_000 * DAY_US + DAY_US // 2
-LATENESS_US = 2 * HOUR_US
-BUY, LOOK, ANY = ("purchase",), ("cart_add", "view"), ("cart_add", "purchase", "view")
-_COLUMNS = {"sum": "value", "mean": "value", "stddev": "value", "min": "price", "max": "price", "decayed_sum": "value"}
-_TIMES = {"time_since_last", "time_since_first", "mean_interval"}
-_WITHOUT_DEFAULT = {"mean", "stddev", "min", "max", "ratio", *_TIMES}
-_LISTED = {"occurred_at": "int64", "value": "float64", "price": "float64"}
-
-
-def spec(name: str, function: str, types: tuple[str, ...] = BUY, **more: Any) -> FeatureSpec:
-    """A feature as the declarations compile it."""
-    dtype = FUNCTIONS[function].dtype
-    column = more.get("column", "occurred_at" if function in _TIMES else _COLUMNS.get(function, "event_id"))
-    if dtype in {"column", "list"}:
-        of = _LISTED.get(column, "string")
-        dtype = of if dtype == "column" else f"list[{of}]"
-    plain = {"int64": 0, "string": ""}.get(dtype)
-    default = 0 if dtype == "float64" and function not in _WITHOUT_DEFAULT and function != "last" else plain
-    return FeatureSpec(
-        **(
-            {"name": name, "function": function, "column": column, "types": types, "dtype": dtype, "default": default}
-            | more
-        )
-    )
-
-
-FEATURES = (
-    spec("buys_2h", "count", window_us=2 * HOUR_US, slide_us=HOUR_US),
-    spec("buys_3d", "count", window_us=3 * DAY_US, slide_us=DAY_US),
-    spec("looks_3d", "count", LOOK, window_us=3 * DAY_US, slide_us=DAY_US),
-    spec("priced", "count", ANY, column="price"),
-    spec("spend_1d", "sum", window_us=DAY_US, slide_us=HOUR_US),
-    spec("spend", "sum"),
-    spec("basket", "mean"),
-    spec("basket_3d", "mean", window_us=3 * DAY_US, slide_us=DAY_US, default=-1),
-    spec("spread", "stddev", ANY),
-    spec("spread_2h", "stddev", window_us=2 * HOUR_US, slide_us=HOUR_US),
-    spec("cheapest", "min", ANY),
-    spec("dearest_3d", "max", ANY, window_us=3 * DAY_US, slide_us=DAY_US),
-    spec("events", "count", ANY, default=-1),
-    spec("days_since_buy", "time_since_last"),
-    spec("days_since_look", "time_since_last", LOOK, default=999.0),
-    spec("days_known", "time_since_first", ANY),
-    spec("rhythm", "mean_interval"),
-    spec("decayed_buys", "decayed_count", half_life_us=2 * DAY_US),
-    spec("decayed_spend", "decayed_sum", half_life_us=3 * DAY_US),
-    spec("items_1d", "approx_distinct", ANY, column="item_id", n=16, window_us=DAY_US, slide_us=HOUR_US),
-    spec("items", "approx_distinct", ANY, column="item_id", n=1024),
-    spec("hours", "top_k", ANY, column="hour", n=3),
-    spec("categories_3d", "top_k", ANY, column="category", n=2, by="value", window_us=3 * DAY_US, slide_us=DAY_US),
-    spec("conversion", "ratio", ANY, column="", operands=("buys_3d", "looks_3d")),
-    spec("spend_per_item", "ratio", ANY, column="", operands=("spend", "items"), default=-2),
-)
-
-
-def _view(name: str, kind: Any, entities: tuple[str, ...], features: tuple[FeatureSpec, ...], **more: Any) -> ViewPlan:
-    return ViewPlan(
-        name=name,
-        kind=kind,
-        entities=entities,
-        join_keys=tuple(entity if entity == "category" else f"{entity}_id" for entity in entities),
-        features=features,
-        table=names.TABLE_EVENTS,
-        timestamp_field=names.OCCURRED_AT,
-        **more,
-    )
-
-
-def aggregate(name: str, *entities: str, features: tuple[FeatureSpec, ...] = FEATURES, **more: Any) -> ViewPlan:
-    """A view with windows."""
-    return _view(name, "aggregate", entities, features, **more)
-
-
-def history(name: str, entity: str, n: int, **more: Any) -> ViewPlan:
-    """A view with lists of all columns."""
-    columns = FUNCTIONS["last_n"].columns
-    features = [spec(f"{column}s", "last_n", ANY, column=column, n=n) for column in columns]
-    features += [spec(f"last_{column}", "last", ANY, column=column, n=1) for column in columns]
-    return _view(name, "history", (entity,), tuple(features), **more)
-
-
-PLAN = FeaturePlan(
-    views=(
-        aggregate("by_item", "item", lateness_us=LATENESS_US),
-        aggregate("by_user", "user", ttl_us=2 * DAY_US),
-        aggregate("by_user_category", "user", "category"),
-        history("session_list", "session", 2, ttl_us=DAY_US, lateness_us=LATENESS_US),
-        history("user_list", "user", 3),
-    )
-)
 
 
 def examples(number: int) -> settings:
@@ -165,30 +68,35 @@ def keys_of(view: ViewPlan, arrivals: Iterable[Arrival | Event]) -> list[tuple[s
 
 def _arrival(
     *,
-    number: int,
     ago_us: int,
     kind: str,
     user: str | None,
+    session: str | None,
     item: str | None,
     category: str | None,
     amounts: tuple[float | None, float | None],
-    corrects: int | None,
-    lag_us: int | None,
+    corrects: int | None = None,
+    lag_us: int | None = None,
+    number: int = 0,
 ) -> Arrival:
-    occurred_us = NOW_US - ago_us
     event = Event(
         event_id=f"e{number}",
-        type=RETRACTION if corrects is not None and number % 2 else kind,  # type: ignore[arg-type]
-        occurred_at=from_us(NOW_US) - timedelta(microseconds=ago_us),
+        type=kind,  # type: ignore[arg-type]
+        occurred_at=from_us(NOW_US - ago_us),
         user_id=user,
-        session_id=None if number % 3 == 0 and user else "s1",
+        session_id=session or (None if user else "s1"),
         item_id=item,
         category=category,
         value=amounts[0],
         price=amounts[1],
-        corrects=None if corrects is None or corrects == number else f"e{corrects}",
+        corrects=None if corrects is None else f"e{corrects}",
     )
-    return Arrival(event, None if lag_us is None else occurred_us + lag_us)
+    return _with_lag(event, lag_us)
+
+
+def _with_lag(event: Event, lag_us: int | None) -> Arrival:
+    """It came in so much after it occurred; None for imported history."""
+    return Arrival(event, None if lag_us is None else time_of(event) + lag_us)
 
 
 # Ages that meet every edge: ties, tile borders, the head (10 s), the future (5 s), windows, TTLs, dropped tiles.
@@ -200,19 +108,63 @@ AGES_US = st.one_of(
     st.integers(0, 400 * DAY_US),
 )
 AMOUNTS = st.one_of(st.none(), st.floats(0, 1e4), st.sampled_from([0.0, 0.0000005, 0.1, 1e6, 1e12]))
+LAGS_US = st.one_of(st.none(), st.sampled_from([0, 1, LATENESS_US, LATENESS_US + 1]), st.integers(0, 3 * LATENESS_US))
+# Some ids more often than others, so that entities have several events.
 ARRIVALS = st.builds(
     _arrival,
-    number=st.integers(0, 40),  # repeated numbers are duplicates, with other content
     ago_us=AGES_US,
-    kind=st.sampled_from([*ANY, "wishlist", "search"]),
-    user=st.sampled_from(["u1", "u2", None]),
-    item=st.sampled_from(["i1", "i2", "i\x1f\x00\x1b3", "'; --", "é\U0001f600", None]),
-    category=st.sampled_from(["a", "a/b", "", "ÿ", "\U0001f600", None]),
+    kind=st.sampled_from([*ANY, "purchase", "wishlist", "search"]),
+    user=st.sampled_from(["u1", "u1", "u2", None]),
+    session=st.sampled_from(["s1", "s1", "s2", None]),
+    item=st.sampled_from(["i1", "i1", "i1", "i2", "i\x1f\x00\x1b3", "'; --", "é\U0001f600", None]),
+    category=st.sampled_from(["a", "a", "a/b", "", "ÿ", "\U0001f600", None]),
     amounts=st.tuples(AMOUNTS, AMOUNTS),
-    corrects=st.one_of(st.none(), st.none(), st.none(), st.integers(0, 40)),
-    lag_us=st.one_of(st.none(), st.sampled_from([0, 1, LATENESS_US, LATENESS_US + 1]), st.integers(0, 3 * LATENESS_US)),
+    corrects=st.one_of(st.none(), st.none(), st.none(), st.integers(0, 20)),
+    lag_us=LAGS_US,
 )
-HISTORIES = st.lists(ARRIVALS, max_size=30)
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> list[Arrival]:
+    """Events in any order, of which some come again, are corrected or taken back, before or after they come."""
+    drawn = draw(st.one_of(st.lists(ARRIVALS, max_size=4), st.lists(ARRIVALS, min_size=6, max_size=18)))
+    arrivals = [
+        arrival._replace(event=_identified(arrival.event, f"e{number}")) for number, arrival in enumerate(drawn)
+    ]
+    changes = st.tuples(st.sampled_from(_CHANGES), st.integers(0, 40), st.integers(0, 40), ARRIVALS, LAGS_US)
+    for number, (change, what, where, other, lag_us) in enumerate(draw(st.lists(changes, max_size=5))):
+        if arrivals:
+            old = arrivals[what % len(arrivals)].event
+            arrivals.insert(
+                where % (len(arrivals) + 1), _with_lag(_changed(old, change, f"c{number}", other.event), lag_us)
+            )
+    return arrivals
+
+
+_CHANGES = ("repeat", "repeat with other content", "correct", "correct the amounts", "take back")
+
+
+def _changed(old: Event, change: str, event_id: str, other: Event) -> Event:
+    """An event that has to do with an earlier one; what is corrected may itself correct or be a retraction."""
+    if change == "repeat":
+        return old
+    if change == "repeat with other content":
+        return _identified(other, old.event_id)
+    if change == "correct":
+        return msgspec.structs.replace(other, event_id=event_id, corrects=old.event_id)
+    more: dict[str, Any] = {"event_id": event_id, "corrects": old.event_id}
+    if change == "take back":
+        return msgspec.structs.replace(old, type=RETRACTION, item_id=None, value=None, price=None, **more)
+    return msgspec.structs.replace(old, value=other.value, price=other.price, **more)
+
+
+def _identified(event: Event, event_id: str) -> Event:
+    """With this id; what it corrects, if anything, is another one."""
+    corrects = None if event.corrects == event_id else event.corrects
+    return msgspec.structs.replace(event, event_id=event_id, corrects=corrects)
+
+
+HISTORIES = _histories()
 # One entity with events on both sides of every border: of the head, of tiles, of windows and TTLs, and of the present.
 EDGES = [
     _arrival(
@@ -220,11 +172,10 @@ EDGES = [
         ago_us=ago_us,
         kind="purchase",
         user="u1",
+        session="s1",
         item="i1",
         category="a",
         amounts=(1.1 + number, number / 7),
-        corrects=None,
-        lag_us=None,
     )
     for number, ago_us in enumerate(
         edge + offset
@@ -232,99 +183,3 @@ EDGES = [
         for offset in (-1, 0, 1)
     )
 ]
-
-
-@st.composite
-def _features(draw: st.DrawFn) -> tuple[FeatureSpec, ...]:
-    """Features of an aggregate view: any function over any of its columns, with any window."""
-    made: list[FeatureSpec] = []
-    functions = sorted(FUNCTIONS.keys() - {"last", "last_n", "ratio"})
-    for number, function in enumerate(draw(st.lists(st.sampled_from(functions), min_size=1, max_size=12))):
-        more: dict[str, Any] = {"column": draw(st.sampled_from(FUNCTIONS[function].columns))}
-        if FUNCTIONS[function].windowed and draw(st.booleans()):
-            slide = draw(st.sampled_from([60_000_000, HOUR_US, 7 * HOUR_US, DAY_US]))
-            more |= {"slide_us": slide, "window_us": slide + draw(st.sampled_from([1_000_000, slide, 5 * DAY_US]))}
-        if function.startswith("decayed_"):
-            more["half_life_us"] = draw(st.sampled_from([HOUR_US, DAY_US, 30 * DAY_US]))
-        if function == "approx_distinct":
-            more["n"] = draw(st.sampled_from([16, 17, 100]))
-        if function == "top_k":
-            more |= {"n": draw(st.integers(1, 4)), "by": draw(st.sampled_from(["", "value"]))}
-        if function != "top_k":
-            more["default"] = draw(st.sampled_from([None, 0, -1] if function not in {"count", "approx_distinct"} else [0, -1]))  # fmt: skip # noqa: E501
-        types = tuple(sorted(draw(st.sets(st.sampled_from([*ANY, "wishlist"]), min_size=1))))
-        made.append(spec(f"f{number}", function, types, **more))
-    divided = [feature.name for feature in made if feature.function in {"count", "sum", "approx_distinct"}]
-    if divided:
-        operands = (draw(st.sampled_from(divided)), draw(st.sampled_from(divided)))
-        made.insert(0, spec("ratio", "ratio", ANY, column="", operands=operands))
-    return tuple(made)
-
-
-# Views with features of every kind, over one entity or several.
-VIEWS = st.builds(
-    lambda features, entities, ttl, lateness: aggregate(
-        "drawn", *entities, features=features, ttl_us=ttl, lateness_us=lateness
-    ),
-    features=_features(),
-    entities=st.sampled_from([("item",), ("user",), ("user", "item"), ("session", "category")]),
-    ttl=st.sampled_from([0, 0, HOUR_US, 30 * DAY_US]),
-    lateness=st.sampled_from([0, 0, LATENESS_US]),
-)
-
-
-def first_occurrences(arrivals: Sequence[Arrival]) -> list[Arrival]:
-    """What the worker appends to the lake: each event id once."""
-    first: dict[str, Arrival] = {}
-    for arrival in arrivals:
-        first.setdefault(arrival.event.event_id, arrival)
-    return list(first.values())
-
-
-def table_of(records: Iterable[Any]) -> pa.Table:
-    """Rows of the lake's events table, as the worker writes them.
-
-    Args:
-        records: :class:`Arrival`, or anything with ``event``, ``partition``, ``offset`` and perhaps ``ingested_us``.
-    """
-    rows = []
-    for place, record in enumerate(records):
-        event = record.event
-        ingested_us = getattr(record, "ingested_us", None)
-        columns = ("event_id", "type", "user_id", "session_id", "item_id", "occurred_at", "value", "category", "price")
-        rows.append(
-            {
-                **{name: getattr(event, name) for name in (*columns, "corrects")},
-                "context": "{}",
-                "schema_version": 1,
-                "extra": "{}",
-                "ingested_at": time_of(event) if ingested_us is None else ingested_us,
-                "kafka_partition": getattr(record, "partition", 0),
-                "kafka_offset": getattr(record, "offset", place),
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=SCHEMAS[names.TABLE_EVENTS])
-
-
-@cache
-def _template() -> tempfile.TemporaryDirectory[str]:
-    directory = tempfile.TemporaryDirectory()
-    Lake(Path(directory.name)).create()
-    return directory
-
-
-def empty_lake(path: Path) -> Lake:
-    """A lake without rows: a copy of one, because making tables takes longer than a test's example."""
-    shutil.copytree(_template().name, path, dirs_exist_ok=True)
-    return Lake(path)
-
-
-def lake_of(path: Path, records: Sequence[Any]) -> Lake:
-    """A lake that holds these first occurrences and nothing else, committed as by the worker."""
-    lake = empty_lake(path)
-    if records:
-        last: dict[str, int] = {}
-        for place, record in enumerate(records):
-            last[f"worker:{names.TOPIC_EVENTS}:{getattr(record, 'partition', 0)}"] = getattr(record, "offset", place)
-        lake.append(names.TABLE_EVENTS, table_of(records), last)
-    return lake

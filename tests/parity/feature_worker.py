@@ -10,12 +10,15 @@ from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.streaming.consumed import ConsumedEvent
 from tastemaker.features.streaming.state import FeatureState
+from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
 
 __all__ = ["StreamRun", "consumed"]
 
+_PARTITIONS = 2
 
-def consumed(arrivals: Sequence[Arrival], partitions: int = 2) -> list[ConsumedEvent]:
+
+def consumed(arrivals: Sequence[Arrival], partitions: int = _PARTITIONS) -> list[ConsumedEvent]:
     """Arrivals as records of a topic; every sender's events are in one partition."""
     offsets = [count() for _ in range(partitions)]
     records = []
@@ -39,7 +42,7 @@ class StreamRun:
         self.state = FeatureState.open(location, plan, cache_bytes, lake)
         self._backlog: dict[tuple[int, int], ConsumedEvent] = {}
         self._reached: dict[int, int] = {}
-        self._in_lake: dict[int, int] = {}
+        self._in_lake = committed_offsets(lake.open(names.TABLE_EVENTS), names.TOPIC_EVENTS, range(_PARTITIONS))
 
     def apply(self, records: Sequence[ConsumedEvent]) -> None:
         """Apply one batch."""
