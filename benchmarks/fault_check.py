@@ -53,19 +53,17 @@ def compare(settings: Settings, plan: FeaturePlan, moments_us: Sequence[int]) ->
         for view in plan.views:
             keys = _keys(duck, reader, view)
             entities += len(keys)
-            for at_us in moments_us:
-                for begin in range(0, len(keys), _KEYS_AT_ONCE):
-                    some = keys[begin : begin + _KEYS_AT_ONCE]
-                    expected = values_as_of(duck, view, [(join_key(key), at_us) for key in some])
-                    found = reader.rows(view.name, some, at_us)
-                    for key, batch, online in zip(some, expected, found, strict=True):
-                        for feature, should in batch.items():
-                            values += 1
-                            if not _same(should, online[feature]):
-                                mismatched += 1
-                                examples.append(
-                                    f"{view.name}.{feature} of {key}: {online[feature]}, batch says {should}"
-                                )
+            for begin in range(0, len(keys), _KEYS_AT_ONCE):
+                some = keys[begin : begin + _KEYS_AT_ONCE]
+                asked = [(key, at_us) for at_us in moments_us for key in some]
+                expected = values_as_of(duck, view, [(join_key(key), at_us) for key, at_us in asked])
+                found = [row for at_us in moments_us for row in reader.rows(view.name, some, at_us)]
+                for (key, _), batch, online in zip(asked, expected, found, strict=True):
+                    for feature, should in batch.items():
+                        values += 1
+                        if not _same(should, online[feature]):
+                            mismatched += 1
+                            examples.append(f"{view.name}.{feature} of {key}: {online[feature]}, batch says {should}")
     features = sum(len(view.features) for view in plan.views)
     return Comparison(features, entities, values, mismatched, examples[:_EXAMPLES])
 

@@ -37,6 +37,7 @@ class Load:
     Args:
         url: of the collector.
         seed: of what shoppers do.
+        pause_s: between two requests.
 
     Attributes:
         accepted: ids of events that the collector confirmed at least once.
@@ -45,9 +46,10 @@ class Load:
         corrections: how many accepted events correct or take back another.
     """
 
-    def __init__(self, url: str, seed: int) -> None:
+    def __init__(self, url: str, seed: int, pause_s: float = 0.0) -> None:
         self._url = url
         self._random = random.Random(seed)
+        self._pause_s = pause_s
         self._number = 0
         self._sent: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
         self._enough = threading.Event()
@@ -79,6 +81,7 @@ class Load:
                 pending: list[dict[str, Any]] = []
                 while pending or not self._enough.is_set():
                     pending = self._post(client, pending or [self._event() for _ in range(_BATCH)])
+                    time.sleep(self._pause_s)
         except BaseException as error:
             self._problem = error
 

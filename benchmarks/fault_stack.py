@@ -1,6 +1,7 @@
 """The platform's processes on a home of their own, killed without notice and started again by name."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,14 +139,22 @@ class FaultStack:
 
 
 @contextmanager
-def fault_stack(store: StoreKind, workers: int, repository: Path) -> Iterator[FaultStack]:
+def fault_stack(store: StoreKind, workers: int, repository: Path, prepared: Path | None = None) -> Iterator[FaultStack]:
     """A stack whose broker and store run and whose topics are there; the rest is for the caller to start.
+
+    Args:
+        store: what the online store is.
+        workers: how many there will be.
+        repository: with the declarations.
+        prepared: a home in which they were applied, to begin with a copy of it.
 
     Raises:
         SystemExit: Apache Kafka cannot run here; the stand-in may lose acknowledged events on a kill.
     """
     store_port = free_port()
     with tempfile.TemporaryDirectory() as home:
+        if prepared is not None:
+            shutil.copytree(prepared, home, dirs_exist_ok=True)
         settings = Settings.from_env(
             home=Path(home),
             repository=repository,

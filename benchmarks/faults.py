@@ -88,13 +88,14 @@ class FaultRun:
     Args:
         stack: its broker and store run.
         seed: of the load and of the kills.
+        pause_s: between two requests of the load.
     """
 
-    def __init__(self, stack: FaultStack, seed: int) -> None:
+    def __init__(self, stack: FaultStack, seed: int, pause_s: float = 0.0) -> None:
         self.stack = stack
         self.settings: Settings = stack.settings
         self.plan: FeaturePlan = prepare(self.settings)
-        self.load = Load(self.settings.collector_url, seed)
+        self.load = Load(self.settings.collector_url, seed, pause_s)
         self.outcome = Outcome()
         self._random = random.Random(seed + 1)
         self._reader: Any = None
@@ -200,6 +201,7 @@ def run_faults(
     workers: int = 2,
     freezes: int = 0,
     victims: Sequence[str] = (),
+    prepared: Path | None = None,
 ) -> Outcome:
     """A stack whose processes are killed under load, again and again.
 
@@ -213,9 +215,10 @@ def run_faults(
         freezes: in how many of the rounds a worker also stands still while another takes over from it.
         victims: who is killed, in this order, again and again; when left out every process, workers twice as often,
             in random order.
+        prepared: see :func:`benchmarks.fault_stack.fault_stack`.
     """
     pick = random.Random(seed + 2)
-    with fault_stack(store, workers, repository) as stack:
+    with fault_stack(store, workers, repository, prepared) as stack:
         faults = FaultRun(stack, seed)
         faults.start()
         waiting: list[str] = []

@@ -17,13 +17,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("store", "kills"), [("sqlite", 3), ("redis", 3)])
-def test_every_feature_equals_the_batch_after_kills_under_load(store, kills):
+def test_every_feature_equals_the_batch_after_kills_under_load(store, kills, prepared_home):
     if uses_standin(Settings(repository=REPOSITORY)):
         pytest.skip(
             "the stand-in broker may lose acknowledged events on a kill; Apache Kafka needs Java and `make setup`"
         )
     victims = ("worker-0", "broker", "worker-1") if store == "sqlite" else ("store", "worker-0", "collector")
-    outcome = run_faults(store, kills, seed=7, repository=REPOSITORY, victims=victims)
+    outcome = run_faults(store, kills, seed=7, repository=REPOSITORY, victims=victims, prepared=prepared_home)
     assert outcome.kills.total() == kills
     assert (outcome.lost, outcome.doubled, outcome.unknown) == (0, 0, 0)
     (found,) = outcome.comparisons

@@ -8,6 +8,7 @@ import pytest
 from benchmarks.fault_stack import fault_stack
 from benchmarks.faults import FaultRun, drain, positions
 from benchmarks.local_kafka import wait_until
+from tastemaker import names
 from tastemaker.broker.node import uses_standin
 from tastemaker.settings import Settings
 
@@ -20,16 +21,16 @@ ALL = {0, 1, 2, 3}  # partitions of the events topic
 def _reading(log: Path) -> set[int]:
     """The partitions of the events topic that a worker took up last, as it says itself."""
     said = re.findall(r"reading from (\{.*\})", log.read_text())
-    events = re.search(r"'events': \{([^}]*)\}", said[-1]) if said else None
+    events = re.search(rf"'{names.TOPIC_EVENTS}': {{([^}}]*)}}", said[-1]) if said else None
     return {int(number) for number in re.findall(r"(\d+):", events[1])} if events else set()
 
 
 @pytest.mark.parametrize("store", ["redis"])
-def test_worker_that_stood_still_is_fenced_and_partitions_are_shared_again(store):
+def test_worker_that_stood_still_is_fenced_and_partitions_are_shared_again(store, prepared_home):
     if uses_standin(Settings(repository=REPOSITORY)):
         pytest.skip("the stand-in broker never evicts a dead group member; Apache Kafka needs Java and `make setup`")
-    with fault_stack(store, workers=2, repository=REPOSITORY) as stack:
-        faults = FaultRun(stack, seed=11)
+    with fault_stack(store, workers=2, repository=REPOSITORY, prepared=prepared_home) as stack:
+        faults = FaultRun(stack, seed=11, pause_s=0.2)
         faults.start()
         frozen, other = (stack.log(worker) for worker in stack.workers)
 
