@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tastemaker import names
 from tastemaker.errors import DataError, StackError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.stores.opening import open_online_reader
@@ -97,7 +98,7 @@ def begin_rebuild(settings: Settings, views: Collection[str] = ()) -> Build:
     for name in views:
         plan.view(name)
     lake = Lake(settings.lake_dir)
-    if not lake.root.is_dir():
+    if not lake.path(names.TABLE_EVENTS).is_dir():
         raise DataError(f"there is no lake at {lake.root} to build from; bring data in with `tastemaker data import`")
     location = settings.online_location
     if isinstance(location, Path) and not location.exists():

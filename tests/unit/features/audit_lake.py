@@ -122,12 +122,15 @@ def event(event_id: str, ago: timedelta, value: float | None = 1.0, **more: Any)
         names.OCCURRED_AT: NOW - ago,
         names.INGESTED_AT: NOW - came,
         names.VALUE: value,
+        names.PARTITION: -1,
+        names.OFFSET: -1,
     } | more
 
 
 def price(item: str, ago: timedelta, amount: float) -> dict[str, Any]:
     """A version of an item."""
-    return {names.ITEM_ID: item, names.UPDATED_AT: NOW - ago, names.PRICE: amount, names.DELETED: False}
+    when = {names.CREATED_AT: NOW - timedelta(days=90), names.UPDATED_AT: NOW - ago}
+    return {names.ITEM_ID: item, names.TITLE: item, names.PRICE: amount, names.DELETED: False} | when
 
 
 def served(request_id: str, values: Mapping[str, Mapping[str, float]], **more: Any) -> dict[str, Any]:
