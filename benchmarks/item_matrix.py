@@ -6,8 +6,6 @@ from the store's changes; of the shopper one row is read at each request.
 
 import gc
 import os
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -43,11 +41,11 @@ def run() -> list[Goal]:
         reader = FeatureReader(path, plan)
         users = sorted(key for key, _ in reader.store.all_rows(plan.view(SHOPPER).signature))
         items = sorted(key for key, _ in reader.store.all_rows(plan.view(ITEM).signature))
-        before, begin = _resident_bytes(), time.perf_counter()
+        begin = time.perf_counter()
         resident = ResidentMatrix(reader.store, plan, {ITEM: of_item}, now_us)
         console.print(
             f"{len(items):,} products come into this process in {time.perf_counter() - begin:.1f} s and take"
-            f" {(_resident_bytes() - before) / 2**20:.0f} MiB",
+            f" {resident.nbytes / 2**20:.1f} MiB: {resident.nbytes / len(items) * 1e5 / 2**20:,.0f} for 100,000 such",
             highlight=False,
         )
         draw = np.random.default_rng(_SEED)
@@ -78,8 +76,3 @@ def run() -> list[Goal]:
         f"p50 {p50:.3f} ms, p99 {p99:.3f} ms; the machine's load was {os.getloadavg()[0]:.1f}", highlight=False
     )
     return [Goal("1 shopper + 500 products x 40 features, p50", float(p50), "<=", 1, " ms")]
-
-
-def _resident_bytes() -> int:
-    """The largest memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

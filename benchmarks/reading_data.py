@@ -23,7 +23,7 @@ ITEM: Final = "item"
 _KEYS: Final = {SHOPPER: names.USER_ID, ITEM: names.ITEM_ID}
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
-_BATCH: Final = 5_000
+_BATCH: Final = 50_000
 _DATA: Final = Path(__file__).parents[1] / "data" / "online_retail.parquet"
 _WINDOWS: Final = {
     "1h": (_HOUR, timedelta(minutes=5)),

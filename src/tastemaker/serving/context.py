@@ -1,7 +1,7 @@
 """From a request to what is known of the shopper: history of user and session, purchases, and the query."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ class ShopperContext:
         user: the id; None for a session alone.
         history: newest events of user and session together, newest first.
         query: what the candidate sources see.
+        histories: by history view, the events as they were read, newest first: item, type, time in microseconds.
         owned_values: float32 ``[owned, features]`` of ``user_item_activity``, in the order of ``query.owned``.
     """
 
@@ -38,6 +39,7 @@ class ShopperContext:
     history: History
     query: Query
     owned_values: npt.NDArray[np.float32]
+    histories: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:
@@ -72,10 +74,9 @@ def read_shopper(
         now_us: the moment, in microseconds.
         intent: how long a fresh event says what the visit is about.
     """
-    events = list(reader.history(names.VIEW_USER_HISTORY, user, now_us)) if user else []
-    if session:
-        seen = set(events)  # an event can be in both histories, and counts once
-        events += [event for event in reader.history(names.VIEW_SESSION_HISTORY, session, now_us) if event not in seen]
+    asked = ((names.VIEW_USER_HISTORY, user), (names.VIEW_SESSION_HISTORY, session))
+    histories = {view: tuple(reader.history(view, key, now_us)) for view, key in asked if key}
+    events = list(dict.fromkeys(event for read in histories.values() for event in read))  # one in both counts once
     ordered = sorted(events, key=lambda event: -event[2])  # stable: within a moment in the store's order
     rows = catalogue.rows(event[0] for event in ordered)
     types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
@@ -110,7 +111,7 @@ def read_shopper(
         owned=owned,
         owned_scores=values[:, signals.own_decayed],
     )
-    return ShopperContext(user, (rows, types, times), query, values)
+    return ShopperContext(user, (rows, types, times), query, values, histories)
 
 
 def _anchors(

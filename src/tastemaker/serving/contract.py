@@ -18,8 +18,9 @@ __all__ = [
 ]
 
 Surface = Literal["home"]
-# Which fallback level answered: the full pipeline, or popular items for want of anything known.
-Tier = Literal["full", "cold_start"]
+# Which fallback level answered: the full pipeline, popular items for want of anything known, or popular items while
+# the online store does not answer.
+Tier = Literal["full", "cold_start", "degraded"]
 
 
 class RecommendationRequest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,13 +106,15 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     Attributes:
         request_id: as in the response.
-        served_at: the platform's time.
+        served_at: the platform's time as of which its features were read.
         request: as it came.
         release: the release that answered.
         tier: as in the response.
         candidates: all that were ranked, best first.
         features: the ranking features of the final items, by item id, in the order of ``feature_names``.
-        feature_names: names of the columns of ``features``.
+        feature_names: names of the columns of ``features``: those of the ranking service first, in its order.
+        histories: what the query was made of: by history view, the shopper's events as they were read, newest first,
+            each ``(item, type, occurred_at in microseconds)``.
         rules: names of the rules that removed something, with how many items each removed.
         items: ids of the final list, best first.
         propensities: probability with which each final item was shown at its place; 1 where nothing was random.
@@ -126,6 +129,7 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()
     features: dict[str, tuple[float, ...]] = {}
     feature_names: tuple[str, ...] = ()
+    histories: dict[str, tuple[tuple[str, str, int], ...]] = {}
     rules: dict[str, int] = {}
     items: tuple[str, ...] = ()
     propensities: tuple[float, ...] = ()

@@ -91,7 +91,8 @@ def paths(properties: dict[str, Any]) -> dict[str, Any]:
                 _LISTS,
                 "Recommend items",
                 "A ranked list with a reason for each item. An unknown user is served too: `tier` is then `cold_start` "
-                "and `tier_reason` says so. Quote `request_id` and `position` in the events that answer the list.",
+                "and `tier_reason` says so, as it does for `degraded`, while the online store does not answer. Quote "
+                "`request_id` and `position` in the events that answer the list.",
                 _json("RecommendationResponse", examples.RESPONSE),
                 errors=list_errors,
                 body=_json("RecommendationRequest", examples.REQUEST),

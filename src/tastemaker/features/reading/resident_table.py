@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from sys import getsizeof
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from tastemaker.features.keys import split_key
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reading.lasting import FOREVER, at_moment, lasting_values
+from tastemaker.features.reading.needed_entries import needed_rows
 from tastemaker.features.reading.reader import Key
 from tastemaker.features.semantics import NEVER
 from tastemaker.features.stores.protocol import Row
@@ -43,6 +45,15 @@ class ResidentTable:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all that it keeps, in bytes."""
+        with self._lock:
+            kept = sum(getsizeof(row) + getsizeof(row.event_us) + getsizeof(row.state) for row in self._rows if row)
+            keys = getsizeof(self._places) + sum(map(getsizeof, self._places)) + getsizeof(self._rows)
+            arrays = (self._values, self._times, self._since, self._until)
+            return kept + keys + sum(array.nbytes for array in arrays)
 
     def matrix(
         self, keys: Sequence[Key], now_us: int, columns: npt.NDArray[np.int64] | None = None
@@ -80,7 +91,10 @@ class ResidentTable:
         """Take over rows as the store has them, by key; None forgets one."""
         gone = [key for key, row in rows.items() if row is None]
         kept = {key: row for key, row in rows.items() if row is not None}
-        found = lasting_values(self.view, self.features, list(kept.values()), now_us)
+        states = list(kept.values())
+        if self.view.kind == "aggregate":
+            states = needed_rows(self.view, self.features, states)
+        found = lasting_values(self.view, self.features, states, now_us)
         with self._lock:
             for key in gone:
                 place = self._places.pop(self._key(key), 0)
@@ -89,7 +103,7 @@ class ResidentTable:
                     self._until[place] = FOREVER
                     self._free.append(place)
             places = np.array([self._claim(self._key(key)) for key in kept], np.int64)
-            for place, row in zip(places.tolist(), kept.values(), strict=True):
+            for place, row in zip(places.tolist(), states, strict=True):
                 self._rows[place] = row
             self._set(places, found.values, found.times, found.since, found.until)
 
