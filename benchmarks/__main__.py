@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import demo, faults, freshness, ingest, ndcg, parity, scale_out, training_set
+from benchmarks import demo, faults, freshness, ingest, item_matrix, ndcg, online_read, parity, scale_out, training_set
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
@@ -16,7 +16,9 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "faults": faults.run,
     "freshness": freshness.run,
     "ingest": ingest.run,
+    "item_matrix": item_matrix.run,
     "ndcg": ndcg.run,
+    "online_read": online_read.run,
     "parity": parity.run,
     "scale_out": scale_out.run,
     "training_set": training_set.run,

@@ -27,7 +27,8 @@ class Settings(BaseModel):
         home: directory of all local state (lake, online store, registry, releases, logs).
         kafka_bootstrap_servers: address of a broker that someone else runs; empty for the local node.
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
-        serve_log_rate: share of answers written to the served-list log, 0 to 1.
+        serve_log_rate: share of answers written to the served-list log with the feature values that they were made of,
+            0 to 1; all of them by default.
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
