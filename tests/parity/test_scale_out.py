@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -160,6 +161,34 @@ def test_a_remote_cluster_keeps_its_own_environment() -> None:
     prepare_environment({}, chosen)
     assert "RAY_AUTH_TOKEN" not in chosen
     assert chosen["RAY_USAGE_STATS_ENABLED"] == "1"
+
+
+def test_a_cluster_that_does_not_start_gets_a_second_try_and_then_a_remedy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = open_store(world.ray).config.offline_store
+    import ray  # after the environment is prepared
+    from feast.infra import ray_initializer
+
+    start, tries = ray_initializer.ensure_ray_initialized, []
+
+    def fail(times: int) -> None:
+        def started(*given: Any, **more: Any) -> None:
+            tries.append(times)
+            if len(tries) <= times:
+                raise Exception("The current node timed out during startup.")
+            start(*given, **more)
+
+        monkeypatch.setattr(ray_initializer, "ensure_ray_initialized", started)
+
+    monkeypatch.setattr(ray, "shutdown", lambda: None)  # the other tests' cluster goes on
+    fail(times=1)
+    Cluster(options)
+    assert len(tries) == 2
+    tries.clear()
+    fail(times=2)
+    with pytest.raises(DataError, match=r"timed out .* or set TASTEMAKER_FEATURES_ENGINE=local"):
+        Cluster(options)
 
 
 def test_a_bucket_has_all_rows_of_its_entities_and_each_row_once(world: World) -> None:

@@ -47,15 +47,15 @@ class Cluster:
     Args:
         options: Feast's options of the connection and of each task.
 
+    Raises:
+        DataError: no cluster is there, or none can be started.
     """
 
     def __init__(self, options: ClusterOptions) -> None:
         prepare_environment(vars(options), os.environ)
         import ray
-        from feast.infra.ray_initializer import ensure_ray_initialized
 
-        # Feast remembers that it connected, even after someone else has shut Ray down.
-        ensure_ray_initialized(options, force_reinit=not ray.is_initialized())
+        _connect(ray, options)
         self._ray = ray
         self.task_options: dict[str, Any] = dict(options.worker_task_options or {})
 
@@ -107,6 +107,24 @@ class Cluster:
     def dataset(self, refs: Sequence[Ref]) -> Any:
         """Arrow tables in the cluster as a ``ray.data.Dataset``."""
         return self._ray.data.from_arrow_refs(list(refs))
+
+
+def _connect(ray: Any, options: ClusterOptions) -> None:
+    """Connect, with a second try: Ray gives a local node 30 s to start, which a busy machine may need."""
+    from feast.infra import ray_initializer
+
+    for last in (False, True):
+        try:
+            # Feast remembers that it connected, even after someone else has shut Ray down.
+            ray_initializer.ensure_ray_initialized(options, force_reinit=not ray.is_initialized())
+            return
+        except Exception as error:  # Ray has no narrower one for this
+            ray.shutdown()
+            if last:
+                raise DataError(
+                    f"the Ray cluster cannot be reached, or started on this machine: {error}. See that it runs where"
+                    " RAY_ADDRESS or offline_store.ray_address says, or set TASTEMAKER_FEATURES_ENGINE=local"
+                ) from error
 
 
 def _first(function: Callable[..., list[Any]], *arguments: Any) -> Any:
