@@ -35,9 +35,9 @@ def verify_command(
 ) -> None:
     """Recompute from the lake what served lists read, as of the moment of each read. Exits 1 if any value differs.
 
-    A difference that events explain which came in after the read is "late"; one that events explain which were on their
-    way to the online store is "in flight"; of a batch view, a row that was not materialised yet is "late". Neither is a
-    mismatch. Lists are logged as TASTEMAKER_SERVE_LOG_RATE says.
+    A difference is "late" where events explain it that came in after the read, "in flight" where they were on their way
+    to the online store (and for up to how long), and of a batch view "late" where a row was not materialised yet. None
+    of these is a mismatch. Lists are logged as TASTEMAKER_SERVE_LOG_RATE says.
 
     Next: `tastemaker features explain` with the user, the item and the time of a mismatch.
     """
@@ -66,9 +66,8 @@ def verify_command(
     else:
         with Steps(console).step("Recomputing what was served") as step:
             found = verify(Lake(settings.lake_dir), _plans(settings), begin, end, sample=sample, views=view, seed=seed)
-            step.done(
-                f"{found.compared:,} values of {found.lists:,} lists, {begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S}"
-            )
+            span = f"{begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S}"
+            step.done(f"{found.compared:,} values of {found.lists:,} lists, {span}")
         _show(found)
     if found.mismatched:
         raise typer.Exit(1)
@@ -99,13 +98,14 @@ def _show(found: "Verification") -> None:
         why = "were logged" if not found.lists else "say what they read of these views"
         console.print(f"Nothing to compare: no lists {why} in this time. See TASTEMAKER_SERVE_LOG_RATE, and --since.")
     else:
-        table = Table("view", "feature", "compared", "late", "in flight", "mismatched")
+        table = Table("view", "feature", "compared", "late", "in flight", "for up to", "mismatched")
         table.columns[1].no_wrap = True
         for column in table.columns[2:]:
             column.justify = "right"
         for tally in found.tallies:
             wrong = f"[bold red]{tally.mismatched:,}[/]" if tally.mismatched else "[green]0[/]"
-            row = (f"{tally.compared:,}", f"{tally.late:,}", f"{tally.in_flight:,}", wrong)
+            flight = f"{tally.longest_flight_us / 1e6:.2f} s" if tally.in_flight else "-"
+            row = (f"{tally.compared:,}", f"{tally.late:,}", f"{tally.in_flight:,}", flight, wrong)
             table.add_row(tally.view, tally.feature, *row)
         console.print(table)
     if found.unknown_releases:

@@ -164,7 +164,7 @@ def test_verify_ends_well_when_all_is_as_the_lake_says() -> None:
     done = run("verify", "--since", "1d")
     assert done.exit_code == 0
     assert "4 values of 1 lists" in done.output
-    assert re.search(r"spent_7d +│ +1 │ +0 │ +0 │ +0 │", done.output)
+    assert re.search(r"spent_7d +│ +1 │ +0 │ +0 │ +- │ +0 │", done.output)
     assert "every value is what the lake says" in done.output
 
 

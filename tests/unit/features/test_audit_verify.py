@@ -86,6 +86,8 @@ def test_events_on_their_way_while_it_was_read_are_in_flight_one_by_one(tmp_path
     partly = {"i1": {"bought_7d": 3.0, "spent_7d": 16.5, "pair_bought": 3.0, "price": 6.0}}
     found = checked(lake_with(tmp_path, [*EVENTS, *flying], ITEMS, [served("q1", partly)]))
     assert [each.in_flight for each in found.tallies] == [1, 1, 1, 0]
+    # The one that was not seen had come in a second before the read.
+    assert [each.longest_flight_us for each in found.tallies] == [1_000_000, 1_000_000, 1_000_000, 0]
     # And what no order of arrival explains is a mismatch: the second without the first.
     other = {"i1": partly["i1"] | {"bought_7d": 3.0, "spent_7d": 17.5}}
     wrong = checked(lake_with(tmp_path / "other", [*EVENTS, *flying], ITEMS, [served("q1", other)]))

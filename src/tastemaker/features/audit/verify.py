@@ -26,6 +26,7 @@ __all__ = ["FeatureTally", "Mismatch", "Verification", "verify"]
 _ON_ITS_WAY: Final = timedelta(seconds=60)
 _MOST_IN_FLIGHT: Final = 20
 _MOST_EXAMPLES: Final = 20
+_LONGEST: Final = "longest_flight_us"
 _TRIALS_AT_ONCE: Final = 200
 
 
@@ -39,6 +40,7 @@ class FeatureTally(NamedTuple):
         late: explained by events (of a batch view, rows) that came in after the read.
         in_flight: explained by events that were on their way.
         mismatched: not explained.
+        longest_flight_us: how long the oldest event that a read did not see had been on its way, in microseconds.
     """
 
     view: str
@@ -47,6 +49,7 @@ class FeatureTally(NamedTuple):
     late: int
     in_flight: int
     mismatched: int
+    longest_flight_us: int = 0
 
 
 class Mismatch(NamedTuple):
@@ -131,9 +134,9 @@ def verify(
         unknown,
         [
             FeatureTally(
-                *names_of, *(tally[*names_of, what] for what in ("compared", "late", "in_flight", "mismatched"))
+                *own, *(tally[*own, what] for what in ("compared", "late", "in_flight", "mismatched", _LONGEST))
             )
-            for names_of in features
+            for own in features
         ],
         examples,
     )
@@ -164,8 +167,10 @@ def _compare(
         cases = open_cases[begin : begin + _TRIALS_AT_ONCE]
         for (row, differing), reasons in zip(cases, explain(duck, view, cases), strict=True):
             for feature in differing:
-                what = reasons.get(feature, "mismatched")
+                what, flight_us = reasons.get(feature, ("mismatched", 0))
                 tally[view.name, feature, what] += 1
+                longest = view.name, feature, _LONGEST
+                tally[longest] = max(tally[longest], flight_us)
                 if what == "mismatched" and len(examples) < _MOST_EXAMPLES:
                     should = expected[row.key, row.at_us, feature]
                     served = row.values[feature]
@@ -174,12 +179,12 @@ def _compare(
 
 
 _Case = tuple[ServedRow, list[str]]
+# By feature: ``late`` or ``in_flight``, and how long the oldest unseen event had been on its way, in microseconds.
+_Reasons = dict[str, tuple[str, int]]
 
 
-def _explain_by_arrivals(
-    duck: duckdb.DuckDBPyConnection, view: ViewPlan, cases: Sequence[_Case]
-) -> list[dict[str, str]]:
-    """Per case, the differing features that a world with fewer arrivals explains: ``late`` or ``in_flight``."""
+def _explain_by_arrivals(duck: duckdb.DuckDBPyConnection, view: ViewPlan, cases: Sequence[_Case]) -> list[_Reasons]:
+    """Per case, the differing features that a world with fewer arrivals explains."""
     cuts = [_cuts(duck, view, row) for row, _ in cases]
     trials = [(row.key, cut) for (row, _), own in zip(cases, cuts, strict=True) for cut in own]
     features = {feature for _, differing in cases for feature in differing}
@@ -188,11 +193,11 @@ def _explain_by_arrivals(
         values = iter(values_as_of(world, view, list(zip(keys, moments, strict=True)), features))
     reasons = []
     for (row, differing), own in zip(cases, cuts, strict=True):
-        found: dict[str, str] = {}
+        found: _Reasons = {}
         for place, world_values in enumerate([next(values) for _ in own]):
             for feature in differing:
                 if feature not in found and as_served(world_values[feature]) == row.values[feature]:
-                    found[feature] = "in_flight" if place else "late"
+                    found[feature] = ("in_flight", row.at_us - own[place] - 1) if place else ("late", 0)
         reasons.append(found)
     return reasons
 
@@ -210,9 +215,7 @@ def _cuts(duck: duckdb.DuckDBPyConnection, view: ViewPlan, row: ServedRow) -> li
     return [row.at_us, *(came_us - 1 for (came_us,) in arrivals)]
 
 
-def _explain_by_versions(
-    duck: duckdb.DuckDBPyConnection, view: ViewPlan, cases: Sequence[_Case]
-) -> list[dict[str, str]]:
+def _explain_by_versions(duck: duckdb.DuckDBPyConnection, view: ViewPlan, cases: Sequence[_Case]) -> list[_Reasons]:
     """Per case, the differing features whose value is one of an earlier version of the table's row."""
     matches = " AND ".join(f"{column} = ?" for column in view.join_keys)
     reasons = []
@@ -226,7 +229,7 @@ def _explain_by_versions(
         earlier: list[dict[str, Any]] = values_as_of(duck, view, moments, differing)
         reasons.append(
             {
-                feature: "late"
+                feature: ("late", 0)
                 for feature in differing
                 if any(as_served(values[feature]) == row.values[feature] for values in earlier)
             }
