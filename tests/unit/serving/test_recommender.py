@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -11,7 +9,6 @@ from recommender_shop import (
     StoppedClock,
     category_of,
     item,
-    make_shop,
     staple_of,
 )
 
@@ -27,20 +24,6 @@ from tastemaker.serving.recommender import INTENT_LIFT, Recommender
 from tastemaker.serving.release import load_release
 from tastemaker.training.pipeline import train_release
 from tastemaker.training.served_rankings import served_rankings
-
-REPOSITORY = Path(__file__).parents[3]
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory):
-    return make_shop(tmp_path_factory.mktemp("shop"), REPOSITORY)
-
-
-@pytest.fixture
-def opened(shop, tmp_path):
-    opened = shop.open(tmp_path / "online.sqlite")
-    yield opened
-    opened.state.close()
 
 
 def ask(opened, **fields):
