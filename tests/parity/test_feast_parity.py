@@ -122,6 +122,26 @@ def test_rows_known_later_stay_out_where_asked(world: World) -> None:
     assert profiles(job.to_arrow().to_pydict()) == [DEFAULTS, (3.0, True, "late")]
 
 
+@pytest.mark.parametrize(
+    ("column", "renamed", "message"),
+    [
+        ("item_id", "sku", r"have no column item_id, by which view profile is joined; add it"),
+        ("label", "title", r"have a column title, as view profile has a feature; .* full_feature_names=True"),
+    ],
+)
+def test_frame_that_cannot_be_joined_says_what_to_change(world: World, column: str, renamed: str, message: str) -> None:
+    frame = pd.DataFrame({"item_id": ["i1"], "event_timestamp": [from_us(NOW_US)], "label": [1]})
+    with pytest.raises(DataError, match=message):
+        training_frame(world.settings, frame.rename(columns={column: renamed}), "all_profile")
+
+
+def test_full_feature_names_stand_beside_columns_of_the_same_name(world: World) -> None:
+    frame = pd.DataFrame({"item_id": ["i1"], "event_timestamp": [from_us(NOW_US)], "price": [7.0]})
+    service = world.store.get_feature_service("all_profile")
+    found = world.store.get_historical_features(frame, service, full_feature_names=True).to_arrow().to_pydict()
+    assert (found["price"], found["profile__price"]) == ([7.0], [2.5])
+
+
 def test_processing_delay_ages_what_a_row_sees(world: World) -> None:
     view = PLAN.view("by_user")
     frame = world.frame(view, [("u1",)], [NOW_US + 1])

@@ -123,7 +123,11 @@ class AsofOfflineStore(DuckDBOfflineStore):
         full_feature_names: bool = False,
         filter_by_created_timestamp: bool = False,
     ) -> RetrievalJob:
-        """The features of each row of ``entity_df`` as the online store would have given them at its time."""
+        """The features of each row of ``entity_df`` as the online store would have given them at its time.
+
+        Raises:
+            DataError: ``entity_df`` is no frame, lacks the ids of a view, or has a column that is called as a feature.
+        """
         if not isinstance(entity_df, pd.DataFrame):
             raise DataError("get_historical_features takes a pandas DataFrame of entity keys and event_timestamp")
         time = offline_utils.infer_event_timestamp_from_entity_df(dict(entity_df.dtypes.items()))
@@ -132,6 +136,8 @@ class AsofOfflineStore(DuckDBOfflineStore):
         entity_names = {entity.name: entity.join_key for entity in registry.list_entities(project)}
         on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         references = tuple(dict.fromkeys([*feature_refs, *_inputs(on_demand)]))
+        views = tuple(_asked(view, compile_view(view, entity_names), references) for view in feature_views)
+        _check_frame(set(entity_df.columns), views, full_feature_names)
 
         def frame() -> pa.Table:
             rows = pa.Table.from_pandas(entity_df.assign(**{time: moments}), preserve_index=False)
@@ -143,7 +149,7 @@ class AsofOfflineStore(DuckDBOfflineStore):
             config,
             frame,
             TrainingQuery(
-                views=tuple(_asked(view, compile_view(view, entity_names), references) for view in feature_views),
+                views=views,
                 references=references,
                 full_feature_names=full_feature_names,
                 known_at=filter_by_created_timestamp,
@@ -238,6 +244,20 @@ def _inputs(on_demand: list[OnDemandFeatureView]) -> list[str]:
         for projection in view.source_feature_view_projections.values()
         for feature in projection.features
     ]
+
+
+def _check_frame(columns: set[str], views: Collection[AskedView], full_feature_names: bool) -> None:
+    for view in views:
+        if missing := [column for column in view.key_columns if column not in columns]:
+            raise DataError(
+                f"the rows to join have no column {missing[0]}, by which view {view.alias} is joined; add it"
+            )
+        names = [f"{view.alias}__{name}" if full_feature_names else name for name in view.plan.feature_names]
+        if taken := [name for name in names if name in columns]:
+            raise DataError(
+                f"the rows to join have a column {taken[0]}, as view {view.alias} has a feature; rename the column"
+                + ("" if full_feature_names else ", or ask with full_feature_names=True")
+            )
 
 
 def _asked(view: FeatureView, plan: ViewPlan, references: Collection[str]) -> AskedView:
