@@ -1,5 +1,6 @@
 """Packed states of many rows in one array: the same bytes as the rows hold, whatever the server answers."""
 
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def filled(server: ValkeyServer, states: dict[str, bytes]):
     with store.transaction() as tx:
         tx.put(VIEW, list(states), [1] * len(states), list(states.values()))
     return store, store.reader()
+
+
+def test_states_of_an_sqlite_file_equal_its_rows(tmp_path: Path) -> None:
+    states = {"u1": words(4, 1), "ünï": words(8, 2), "nul\x00": words(4, 3), "empty": b""}
+    with closing(open_online_store(tmp_path / "online.sqlite")) as store:
+        with store.transaction() as tx:
+            tx.put(VIEW, list(states), [1] * len(states), list(states.values()))
+        reader = store.reader()
+        assert isinstance(reader, PackedReader)
+        for keys in (["nobody", *states, "u1"], ["u1", "nobody"], []):
+            rows = [row.state if row else b"" for row in reader.rows(VIEW, keys)]
+            assert unpacked(reader.packed_states(VIEW, keys)) == rows == [states.get(key, b"") for key in keys]
+        assert unpacked(reader.packed_states("unknown@1", ["u1"])) == [b""]
 
 
 def unpacked(packed: PackedStates | None) -> list[bytes]:

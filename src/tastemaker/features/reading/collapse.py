@@ -9,22 +9,22 @@ import numpy.typing as npt
 from tastemaker.features.layout import WIDTH
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reading.collapse_program import program_of
+from tastemaker.features.stores.packing import packed_states
 from tastemaker.features.stores.protocol import PackedStates
 
 __all__ = ["collapse", "collapse_packed", "entries_of", "validity"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
-_ENTRY_BYTES = 8 * WIDTH
 
 
 def entries_of(packed: Sequence[bytes | None]) -> tuple[_Ints, _Ints]:
     """Entries of many states, int64 ``[entries, 4]``, and where each state's begin, int64 ``[n + 1]``."""
-    states = [state or b"" for state in packed]
-    offsets = np.zeros(len(states) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, states), np.int64, len(states)), out=offsets[1:])
-    # Of a bytearray, because compiled code of a read-only array would be another one.
-    return np.frombuffer(bytearray().join(states), np.int64).reshape(-1, WIDTH), offsets // _ENTRY_BYTES
+    return _entries(packed_states(packed))
+
+
+def _entries(packed: PackedStates) -> tuple[_Ints, _Ints]:
+    return packed.words.reshape(-1, WIDTH), packed.offsets // WIDTH
 
 
 def collapse(
@@ -51,7 +51,7 @@ def collapse_packed(
     view: ViewPlan, packed: PackedStates, now_us: int, features: tuple[str, ...] | None = None
 ) -> _Floats:
     """As :func:`collapse`, of states that are in an array already."""
-    return _collapsed(view, packed.words.reshape(-1, WIDTH), packed.offsets // WIDTH, now_us, features)
+    return _collapsed(view, *_entries(packed), now_us, features)
 
 
 def _collapsed(

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tastemaker.features.stores.protocol import Changes, Row, StoredItem, ViewSize
+from tastemaker.features.stores.packing import packed_states
+from tastemaker.features.stores.protocol import Changes, PackedStates, Row, StoredItem, ViewSize
 from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
 from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
@@ -52,6 +53,14 @@ class SqliteReader:
         if number is None:
             return [None] * len(keys)
         return [Row(*row) if row[1] is not None else None for row in find_rows(connection, number, keys)]
+
+    def packed_states(self, view: str, keys: Sequence[str]) -> PackedStates:
+        """As :class:`~tastemaker.features.stores.protocol.PackedReader` says; all rows are of one transaction."""
+        connection = self._connect()
+        number = self._view(connection, view)
+        if number is None:
+            return packed_states([None] * len(keys))
+        return packed_states([state for _, state in find_rows(connection, number, keys)])
 
     def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
         """As the protocol says."""
