@@ -1,5 +1,7 @@
 """``tastemaker features``: declarations, catalogue, values, online store."""
 
+import contextlib
+
 import typer
 
 from tastemaker.cli.console import console, current_settings
@@ -10,6 +12,7 @@ from tastemaker.cli.features_status import status_command
 from tastemaker.cli.features_ui import ui_command
 from tastemaker.cli.features_verify import verify_command
 from tastemaker.cli.steps import Steps
+from tastemaker.errors import TastemakerError
 
 __all__ = ["app"]
 
@@ -35,7 +38,10 @@ def apply_command() -> None:
         plan = apply(settings)
         count = sum(len(view.features) for view in plan.views) + sum(len(view.features) for view in plan.on_demand)
         step.done(f"{count} features in {len(plan.views) + len(plan.on_demand)} views, plan {plan.hash}")
-    if pending := pending_views(settings, plan):
+    pending: tuple[str, ...] = ()
+    with contextlib.suppress(TastemakerError):  # a store that is away, or of an earlier format, is told of elsewhere
+        pending = pending_views(settings, plan)
+    if pending:
         console.print(
             f"{', '.join(pending)}: to be built from history, which a running stream worker begins within a second."
             " `tastemaker features rebuild` builds them, or shows how far the worker is.",

@@ -115,9 +115,9 @@ def _show_evidence(found: "Explanation") -> None:
     if found.parts:
         console.print(f"It is computed from {', '.join(part.feature for part in found.parts)}:", highlight=False)
         return
-    left_out = ", ".join(f"{count:,} {why}" for why, count in found.left_out.items())
-    counting = "1 counts" if found.events == 1 else f"{found.events:,} count" if found.events else "none counts"
-    line = f"evidence: {counting}{f'; left out are {left_out}' if left_out else ''}"
+    left_out = ", ".join(f"{count:,} ({why})" for why, count in found.left_out.items())
+    counting = "one counts" if found.events == 1 else f"{found.events:,} count" if found.events else "none counts"
+    line = f"evidence: {counting}{f'; left out: {left_out}' if left_out else ''}"
     console.print(line, highlight=False, markup=False)
     if not found.evidence:
         return

@@ -166,13 +166,13 @@ def test_derived_feature_wants_the_fields_of_the_request(tmp_path: Path) -> None
             "sum of value over purchase events of one user in the last 7d (the window's beginning moves in steps of"
             " 1d); 0.0 where nothing is known",
         ),
-        (BY_USER, "spent_each_7d", "spent_7d divided by bought_7d of one user; 0.0 where nothing is known"),
+        (BY_USER, "spent_each_7d", "spent_7d divided by bought_7d, of one user; 0.0 where nothing is known"),
         (
             OF_VISIT,
             "visit_bought",
             "number of purchase events of one session; forgotten 1d after the newest event; 0 where nothing is known",
         ),
-        (PROFILE, "price", "column price of the newest row of table items of one item; 0.0 where nothing is known"),
+        (PROFILE, "price", "column price of the newest row of one item in table items; 0.0 where nothing is known"),
     ],
 )
 def test_definition_is_a_sentence(view: Any, feature: str, expected: str) -> None:

@@ -24,9 +24,10 @@ _WHAT: Final = {
     "decayed_sum": "sum of {column} over {events}, each counting half as much every {half_life}",
     "last": "{column} of the newest of the {events}",
     "last_n": "{column} of the {n} newest {events}, newest first",
-    "age": "days since {column} in the newest row of table {table}",
-    "": "column {column} of the newest row of table {table}",
+    "age": "days since {column} in the newest row {of} in table {table}",
+    "": "column {column} of the newest row {of} in table {table}",
 }
+_BY_WEIGHT: Final = "the {n} {column} with the largest sum of {by} among {events}"
 
 
 def duration_text(us: int) -> str:
@@ -73,19 +74,21 @@ def window_text(view: ViewPlan, feature: FeatureSpec) -> str:
 
 def defined(view: ViewPlan, feature: FeatureSpec) -> str:
     """One sentence: what is computed, of which events, over which window, and what stands for nothing."""
+    of = f"of one {' and '.join(view.entities)}"
     if feature.function == "ratio":
-        what = f"{feature.operands[0]} divided by {feature.operands[1]}"
+        what = f"{feature.operands[0]} divided by {feature.operands[1]}, {of}"
     else:
-        pattern = "the {n} {column} with the largest sum of {by} among {events}" if feature.by else None
-        what = (pattern or _WHAT[feature.function]).format(
+        pattern = _BY_WEIGHT if feature.by else _WHAT[feature.function]
+        what = pattern.format(
+            of=of,
             column=feature.column,
             n=feature.n,
             by=feature.by,
             half_life=duration_text(feature.half_life_us),
             table=view.table,
-            events=f"{_listed(feature.types)} events",
+            events=f"{_listed(feature.types)} events {of}",
         )
-    parts = [f"{what} of one {' and '.join(view.entities)}"]
+    parts = [what]
     if feature.window_us:
         parts.append(
             f" in the last {duration_text(feature.window_us)} (the window's beginning moves in steps of"
