@@ -1,8 +1,8 @@
 """The batch executor: features as of many ``(entity, moment)`` rows, as set-based SQL for DuckDB.
 
-:mod:`tastemaker.features.semantics` says what a value is. Each family of functions has its own way there:
-:mod:`sql_sums` (counts, sums, newest times), :mod:`sql_ranges` (smallest, largest, distinct), :mod:`sql_labels` (top
-labels), :mod:`sql_decays`, :mod:`sql_history` and :mod:`sql_batch`. All of them work on pieces of the keys, so that
+:mod:`tastemaker.features.semantics` says what a value is. Each family of functions has its own way there, in a module of
+this package: ``sums`` (counts, sums, newest times), ``ranges`` (smallest, largest, distinct), ``labels`` (top labels),
+``decays``, ``history`` and, for the columns of a table, ``columns``. All of them work on pieces of the keys, so that
 memory does not grow with history.
 """
 
