@@ -1,9 +1,9 @@
 """The batch executor: features as of many ``(entity, moment)`` rows, as set-based SQL for DuckDB.
 
-:mod:`tastemaker.features.semantics` says what a value is. Each family of functions has its own way there, in a module of
-this package: ``sums`` (counts, sums, newest times), ``ranges`` (smallest, largest, distinct), ``labels`` (top labels),
-``decays``, ``history`` and, for the columns of a table, ``columns``. All of them work on pieces of the keys, so that
-memory does not grow with history.
+:mod:`tastemaker.features.semantics` says what a value is. Each family of functions has its own way there, in a module
+of this package: ``sums`` (counts, sums, newest times), ``ranges`` (smallest, largest, distinct), ``labels`` (top
+labels), ``decays``, ``history`` and, for the columns of a table, ``columns``. All of them work on pieces of the keys,
+so that memory does not grow with history.
 """
 
 from collections.abc import Collection, Mapping, Sequence
