@@ -12,6 +12,7 @@ import psutil
 from rich.console import Console
 
 from benchmarks.goal import Goal
+from benchmarks.ingest_executor import executor_rate
 from benchmarks.kafka_fill import fill
 from benchmarks.local_kafka import local_kafka, process, wait_until
 from tastemaker import names
@@ -27,6 +28,9 @@ __all__ = ["run"]
 _EVENTS = 1_000_000
 _WARM = 0.15  # share of the events that is not measured: compiled code is loaded, caches fill
 _MEMORY_MB = 1024
+_LITTLE_MEMORY_MB = 512  # so little that what the worker may keep is full early on
+_EARLY = 0.4  # share of the events after which memory should not grow any more
+_GROWTH = 1.1
 
 # The client library and the decoder, and nothing else: what a loop that only consumes and decodes costs.
 _REFERENCE = """
@@ -59,11 +63,13 @@ class Measured(NamedTuple):
         rate: events per second.
         cpu_us: processor time of all their threads per event.
         peak: memory of the largest in bytes.
+        early_peak: likewise, in the first part of the events.
     """
 
     rate: float
     cpu_us: float
     peak: int
+    early_peak: int
 
 
 def run() -> list[Goal]:
@@ -83,16 +89,23 @@ def run() -> list[Goal]:
         again, _ = _reference(settings, count)
         reference = (reference + again) / 2
         two = _measure(settings, count, workers=2)
+        small = _measure(settings.model_copy(update={"worker_memory_mb": _LITTLE_MEMORY_MB}), count, workers=1)
+        executor = executor_rate(settings, plan)
     console.print(
         f"consuming and decoding alone: {reference:,.0f}/s, {reference_cpu:.1f} µs of processor time per event\n"
         f"one worker: {one.rate:,.0f}/s, {one.cpu_us:.1f} µs; two workers: {two.rate:,.0f}/s, {two.cpu_us:.1f} µs:"
         f" {two.rate / one.rate:.2f} times one, where {os.cpu_count()} cores carry Kafka too\n"
+        f"with {_LITTLE_MEMORY_MB} MiB: {small.rate:,.0f}/s, {small.peak / 2**20:,.0f} MiB at most,"
+        f" {small.early_peak / 2**20:,.0f} MiB over the first {_EARLY:.0%} of the events\n"
+        f"the executor alone, in memory, one thread: {executor:,.0f}/s\n"
         f"the machine's load was {os.getloadavg()[0]:.1f}"
     )
     return [
         Goal("events/s of one worker", one.rate, ">", 40_000),
         Goal("one worker, as a share of consuming and decoding alone", one.rate / reference, ">", 0.25),
         Goal("memory of one worker", one.peak / 2**20, "<=", _MEMORY_MB, " MiB"),
+        Goal("with half of the memory", small.peak / 2**20, "<=", _LITTLE_MEMORY_MB, " MiB"),
+        Goal("that peak, as a multiple of the one over the first events", small.peak / small.early_peak, "<=", _GROWTH),
     ]
 
 
@@ -122,12 +135,14 @@ def _measure(settings: Settings, count: int, workers: int) -> Measured:
         wait_until("the workers", lambda: len(list(settings.run_dir.glob("worker*.ready"))) == workers)
         watched = [psutil.Process(worker.pid) for worker in running]
         reader = open_online_reader(settings.online_location)
-        peak, warm = 0, None
+        peak, early_peak, warm = 0, 0, None
         deadline = time.monotonic() + 600
         while True:
             done = sum(reader.positions(names.TOPIC_EVENTS).values())
             now, cpu = time.perf_counter(), sum(sum(part.cpu_times()[:2]) for part in watched)
             peak = max(peak, *(part.memory_info().rss for part in watched))
+            if done < count * _EARLY:
+                early_peak = peak
             if warm is None and done >= count * _WARM:
                 warm = (done, now, cpu)
             if done >= count and _in_lake(lake, partitions) >= count:
@@ -137,7 +152,7 @@ def _measure(settings: Settings, count: int, workers: int) -> Measured:
             time.sleep(0.05)
         reader.close()
     assert warm is not None
-    return Measured((count - warm[0]) / (now - warm[1]), (cpu - warm[2]) / (count - warm[0]) * 1e6, peak)
+    return Measured((count - warm[0]) / (now - warm[1]), (cpu - warm[2]) / (count - warm[0]) * 1e6, peak, early_peak)
 
 
 def _partitions(settings: Settings) -> list[int]:

@@ -34,11 +34,12 @@ class Bounds(NamedTuple):
 def bounds_for(memory_mb: int) -> Bounds:
     """Bounds that keep a worker's process within so many MiB.
 
-    What its code leaves goes half to the states at hand and to four tenths to events on their way: one part of nine is
-    the batch at work, two wait for it, two are being written to the lake and four wait for that.
+    What its code leaves goes two fifths to the states at hand, as much to events on their way, and the rest to the
+    states of the batch at work. Of the events, one part of nine is that batch, two wait for it, two are being written
+    to the lake and four wait for that.
 
     >>> bounds_for(1024).batch
-    20942
+    20940
     """
     free = max(memory_mb * 2**20 - _CODE_BYTES, 2**25)
     unit = int(free * 0.4 / _EVENT_BYTES / _UNITS)
@@ -48,5 +49,5 @@ def bounds_for(memory_mb: int) -> Bounds:
         backlog_records=2 * unit,
         backlog_bytes=free // 20,
         flush_rows=2 * unit,
-        cache_bytes=free // 2,
+        cache_bytes=free * 2 // 5,
     )

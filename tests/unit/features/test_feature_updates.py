@@ -127,9 +127,11 @@ def streams(draw: st.DrawFn) -> tuple[list[ConsumedEvent], list[list[ConsumedEve
     return streamed, batches
 
 
-def run(view: ViewPlan, batches: list[list[ConsumedEvent]], cache_bytes: int = 0) -> DictStore:
+def run(
+    view: ViewPlan, batches: list[list[ConsumedEvent]], cache_bytes: int = 0, piece_bytes: int = 1 << 20
+) -> DictStore:
     store, cache = DictStore(), RowCache(cache_bytes)
-    updater = ViewUpdater(view, cache)
+    updater = ViewUpdater(view, cache, piece_bytes)
     for records in batches:
         change = updater.update(store, EventBatch(records))  # type: ignore[arg-type]
         if change is not None:
@@ -139,12 +141,14 @@ def run(view: ViewPlan, batches: list[list[ConsumedEvent]], cache_bytes: int = 0
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 @settings(max_examples=120, deadline=None)
-@given(stream=streams(), cache_bytes=st.sampled_from([0, 2_000, 1 << 20]))
+@given(
+    stream=streams(), cache_bytes=st.sampled_from([0, 2_000, 1 << 20]), piece_bytes=st.sampled_from([1, 300, 1 << 20])
+)
 def test_states_are_those_of_the_set_of_events_however_they_are_cut_and_repeated(
-    view: ViewPlan, stream: tuple[list[ConsumedEvent], list[list[ConsumedEvent]]], cache_bytes: int
+    view: ViewPlan, stream: tuple[list[ConsumedEvent], list[list[ConsumedEvent]]], cache_bytes: int, piece_bytes: int
 ) -> None:
     records, batches = stream
-    store = run(view, batches, cache_bytes)
+    store = run(view, batches, cache_bytes, piece_bytes)
     expected = states(view, records)
     assert {key: state for (_, key), state in store.rows.items()} == expected
     assert all(name == view.signature for name, _ in store.rows)

@@ -12,6 +12,7 @@ from tastemaker.features.plan import ViewPlan
 from tastemaker.features.stores.protocol import StoreTransaction
 from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
 from tastemaker.features.streaming.history_merge import merge_history
+from tastemaker.features.streaming.packed import Merged
 from tastemaker.features.streaming.row_cache import RowCache
 from tastemaker.features.streaming.tiles import labels_noted, merge_tiles
 
@@ -20,6 +21,7 @@ __all__ = ["Change", "ViewUpdater"]
 _Ints = npt.NDArray[np.int64]
 # Label numbers that are known to be stored, by view; forgotten all at once when there are more.
 _MOST_LABELS: Final = 1 << 15
+_PIECE_BYTES: Final = 4 << 20
 
 
 class Change(NamedTuple):
@@ -36,10 +38,12 @@ class ViewUpdater:
     Args:
         view: an aggregate or a history view.
         cache: the rows that this writer keeps, of all views.
+        piece_bytes: of old states that are merged at once, about.
     """
 
-    def __init__(self, view: ViewPlan, cache: RowCache) -> None:
+    def __init__(self, view: ViewPlan, cache: RowCache, piece_bytes: int = _PIECE_BYTES) -> None:
         self.view = view
+        self._piece_bytes = piece_bytes
         self._cache = cache
         self._sees = np.zeros(len(TYPE_BITS), np.bool_)
         for event_type in view.types - {RETRACTION}:
@@ -79,9 +83,7 @@ class ViewUpdater:
             keys = names_of(present)
             if not keys:
                 return None
-        old = self._read(tx, keys)
-        merge = merge_tiles if view.kind == "aggregate" else merge_history
-        merged = merge(view, batch, order, starts, old)
+        merged = self._merge(batch, order, starts, self._read(tx, keys))
         if len(merged.states) < len(keys):
             keys = [keys[place] for place in merged.changed.tolist()]
         if not keys:
@@ -103,6 +105,26 @@ class ViewUpdater:
     def forget(self) -> None:
         """Forget what is stored, because the store may hold something else."""
         self._known_labels.clear()
+
+    def _merge(self, batch: EventBatch, order: _Ints, starts: _Ints, old: list[bytes]) -> Merged:
+        """The new states, made in pieces: what a merge needs beside them must not grow with what the store holds."""
+        merge = merge_tiles if self.view.kind == "aggregate" else merge_history
+        pieces = np.cumsum(np.fromiter(map(len, old), np.int64, len(old))) // self._piece_bytes
+        ends = [*(np.flatnonzero(np.diff(pieces)) + 1).tolist(), len(old)]
+        if len(ends) == 1:
+            return merge(self.view, batch, order, starts, old)
+        merged = Merged(np.zeros(0, np.int64), [], [])
+        begin = 0
+        for end in ends:
+            own = order[starts[begin] : starts[end]].copy()
+            changed, newest_us, states = merge(
+                self.view, batch, own, starts[begin : end + 1] - starts[begin], old[begin:end]
+            )
+            merged = Merged(
+                np.concatenate((merged.changed, changed + begin)), merged.newest_us + newest_us, merged.states + states
+            )
+            begin = end
+        return merged
 
     def _read(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
         found = self._cache.get(self.view.signature, keys)
