@@ -65,7 +65,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA wal_autocheckpoint=16384")  # pages, that is 128 MiB; nearly always done before
-        connection.execute("PRAGMA mmap_size=1073741824")
         with transaction(connection):
             _make_tables(connection)
     except (sqlite3.DatabaseError, DataError) as error:
