@@ -24,7 +24,7 @@ from tastemaker.stack.record import ComponentRecord, StackRecord, read_stack
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ITEMS = [f"item-{n}" for n in range(5)]
-LASTING = ("kafka", "collector", "worker", "prefect-server", "prefect-worker", "reports")
+LASTING = ("kafka", "collector", "worker", "worker-2", "prefect-server", "prefect-worker", "reports")
 
 
 def _wait(what: str, condition: Callable[[], object], seconds: float = 180.0) -> None:
@@ -46,7 +46,7 @@ def stack(settings: Settings, tmp_path: Path) -> Iterator[subprocess.Popen[bytes
     del env["KAFKA_BOOTSTRAP_SERVERS"]  # the stack runs its own broker
     with (tmp_path / "up.log").open("wb") as log:
         up = subprocess.Popen(
-            [sys.executable, "-m", "tastemaker.cli", "up", "--quiet"], env=env, stdout=log, stderr=log
+            [sys.executable, "-m", "tastemaker.cli", "up", "--quiet", "--workers", "2"], env=env, stdout=log, stderr=log
         )
         try:
             yield up

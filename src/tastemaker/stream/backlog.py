@@ -75,6 +75,11 @@ class Backlog:
         with self._changed:
             return self._changed.wait_for(self._has_room, timeout_s)
 
+    def wait_until_taken(self, timeout_s: float) -> bool:
+        """Whether nothing waits, after waiting for that."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._chunks, timeout_s)
+
     def take(self, max_records: int, timeout_s: float) -> list[Chunk]:
         """The oldest chunks of one topic and generation.
 
