@@ -117,9 +117,13 @@ def write_rows(
     before = () if replaced is None else (key for key, _ in replaced.all_rows(view.signature))
     left = {key for key in before if bucket_of(key) % of == number}
     for rows in _chunks(rows_of_view(duck, view, bucket=None if of == 1 else bucket, upto=upto)):
+        if replaced is not None:
+            tx.get(view.signature, [key for key, _, _ in rows])  # a store refuses to replace what nobody has read
         _put(tx, view, rows)
         left.difference_update(key for key, _, _ in rows)
-    tx.delete(view.signature, sorted(left))
+    if left:
+        tx.get(view.signature, sorted(left))
+        tx.delete(view.signature, sorted(left))
     if number == of - 1:
         for labels in _chunks(labels_of_view(duck, view)):
             tx.put_labels(dict(labels))
