@@ -1,4 +1,4 @@
-"""A view is built once more, in every store: rows are replaced, what the lake does not give goes, and all is readable."""
+"""A view is built once more, in every store: its rows are replaced, those that the lake does not give go."""
 
 from datetime import timedelta
 from pathlib import Path
