@@ -12,6 +12,8 @@ from tastemaker.broker.protocol import BrokerError, BrokerUnavailable, BufferFul
 
 __all__ = ["BackgroundProducer"]
 
+_CLOSED = "the producer was closed before the broker took the record"
+
 
 class _Queued(NamedTuple):
     topic: str
@@ -39,6 +41,7 @@ class BackgroundProducer:
         self._capacity = capacity
         self._retry_s = retry_s
         self._queue: deque[_Queued] = deque()
+        self._taken: deque[_Queued] = deque()  # by the thread, which has yet to hand them over
         self._changed = threading.Condition()
         self._in_hand = False
         self._closed = threading.Event()
@@ -53,10 +56,11 @@ class BackgroundProducer:
         with self._changed:
             if self._closed.is_set():
                 raise BrokerUnavailable("the producer is closed")
-            if len(self._queue) >= self._capacity:
+            if len(self._queue) + len(self._taken) >= self._capacity:
                 raise BufferFull(f"{self._capacity} records wait for the broker already; is Kafka up?")
             self._queue.append(record)
-            self._changed.notify_all()
+            if len(self._queue) == 1:  # the thread takes all there are, and looks again before it waits
+                self._changed.notify_all()
         return record.delivery
 
     def flush(self, timeout: float) -> None:
@@ -79,7 +83,7 @@ class BackgroundProducer:
             self._changed.notify_all()
         self._thread.join(max(deadline - monotonic(), 0.5))
         while self._queue:
-            _fail(self._queue.popleft(), BrokerUnavailable("the producer was closed before the broker took the record"))
+            _fail(self._queue.popleft(), BrokerUnavailable(_CLOSED))
 
     _producer: Producer | None = None
 
@@ -89,21 +93,28 @@ class BackgroundProducer:
                 self._producer = self._connect()
             except BrokerError:
                 self._closed.wait(self._retry_s)
-        while (record := self._next()) is not None:
-            self._hand_over(record)
+        while (records := self._next()) is not None:
+            while records:
+                record = records.popleft()
+                if self._closed.is_set():
+                    _fail(record, BrokerUnavailable(_CLOSED))
+                else:
+                    self._hand_over(record)
             with self._changed:
                 self._in_hand = False
                 self._changed.notify_all()
         if self._producer is not None:
             self._producer.close(1.0)
 
-    def _next(self) -> _Queued | None:
+    def _next(self) -> deque[_Queued] | None:
+        """All records that wait, at the price of one; None when the producer is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed.is_set())
             if self._closed.is_set():
                 return None
             self._in_hand = True
-            return self._queue.popleft()
+            self._taken, self._queue = self._queue, deque()
+            return self._taken
 
     def _hand_over(self, record: _Queued) -> None:
         assert self._producer is not None
