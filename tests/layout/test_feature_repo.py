@@ -8,7 +8,7 @@ import pytest
 from tastemaker import names
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.repository import apply, list_features
+from tastemaker.features.repository import apply, list_features, open_store
 from tastemaker.settings import Settings
 
 REPOSITORY = Path(__file__).parents[2]
@@ -117,8 +117,9 @@ def test_feature_names_are_unique_across_views(settings: Settings) -> None:
     assert len(set(found)) == len(found)
 
 
-def test_apply_of_a_wrong_declaration_names_the_line_and_keeps_the_plan(settings: Settings, tmp_path: Path) -> None:
+def test_apply_of_a_wrong_declaration_names_the_line_and_changes_nothing(settings: Settings, tmp_path: Path) -> None:
     before = FeaturePlan.load(settings.plan_path)
+    registered = registered_functions(settings)
     shutil.copytree(REPOSITORY / "feature_repo", tmp_path / "feature_repo")
     views = tmp_path / "feature_repo" / "user_views.py"
     right, wrong = '"value", "sum", name="user_spend"', '"value", "mode", name="user_spend"'
@@ -132,6 +133,13 @@ def test_apply_of_a_wrong_declaration_names_the_line_and_keeps_the_plan(settings
     ):
         apply(settings.model_copy(update={"repository": tmp_path}))
     assert FeaturePlan.load(settings.plan_path).hash == before.hash
+    assert registered_functions(settings) == registered != []
+
+
+def registered_functions(settings: Settings) -> list[str]:
+    """What Feast's registry has of the view that is changed."""
+    view = open_store(settings).get_stream_feature_view(names.VIEW_USER_ACTIVITY)
+    return [aggregation.function for aggregation in view.aggregations]
 
 
 def test_apply_elsewhere_says_where_to_run_it(tmp_path: Path) -> None:

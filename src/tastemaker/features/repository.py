@@ -107,12 +107,12 @@ def _yaml(settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def apply(settings: Settings) -> FeaturePlan:
-    """Register the declarations with Feast and compile them to the plan: what `feast apply` does.
+    """Register the declarations with Feast and compile them to the plan: what `feast apply` does, after a check.
 
     Runs in a process of its own, because Feast imports the declarations as top-level modules.
 
     Raises:
-        DataError: a declaration is wrong; names view, aggregation and remedy. The plan in force stays.
+        DataError: a declaration is wrong; names view, aggregation and remedy. Plan and registry stay as they were.
     """
     directory = settings.repository / "feature_repo"
     if not directory.is_dir():
@@ -120,7 +120,7 @@ def apply(settings: Settings) -> FeaturePlan:
     settings.feast_dir.mkdir(parents=True, exist_ok=True)
     Lake(settings.lake_dir).create()
     ran = subprocess.run(
-        [sys.executable, "-m", "feast.cli.cli", "--chdir", str(directory), "apply"],
+        [sys.executable, "-m", "tastemaker.features.feast.apply", str(directory)],
         env=os.environ | settings.to_env() | {"PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,

@@ -16,29 +16,47 @@ from tastemaker.features.layout import MAX_SLOTS, layout_of
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.lake.tables import SCHEMAS
 
-__all__ = ["DeclarationError", "compile_plan", "compile_store", "compile_view"]
+__all__ = ["DeclarationError", "compile_plan", "compile_repository", "compile_store", "compile_view"]
 
 _EVENT_KEYS: Final = (names.USER_ID, names.SESSION_ID, names.ITEM_ID, names.CATEGORY)
 
 
 def compile_store(store: Any) -> FeaturePlan:
-    """The plan of everything in a Feast registry, each part described and owned.
+    """The plan of everything in a Feast registry; see :func:`compile_repository`.
 
     Args:
         store: a ``feast.FeatureStore``.
+    """
+    return compile_repository(
+        [*store.list_batch_feature_views(), *store.list_stream_feature_views()],
+        store.list_feature_services(),
+        store.list_entities(),
+        store.list_on_demand_feature_views(),
+        Path(store.config.repo_path or "."),
+    )
+
+
+def compile_repository(
+    views: Iterable[Any], services: Iterable[Any], entities: Iterable[Any], on_demand: Iterable[Any], directory: Path
+) -> FeaturePlan:
+    """The plan of all declarations of a feature repository, each described and owned.
+
+    Args:
+        views: of Feast; the others likewise.
+        services: what each model reads.
+        entities: of the views.
+        on_demand: views that are derived while they are read.
+        directory: where they are declared.
 
     Raises:
         DeclarationError: naming file and line, view, part and remedy.
     """
     try:
-        views = [*store.list_batch_feature_views(), *store.list_stream_feature_views()]
-        plan = compile_plan(
-            views, store.list_feature_services(), store.list_entities(), store.list_on_demand_feature_views()
-        )
+        plan = compile_plan(views, services, entities, on_demand)
         check_documented(plan)
-        return plan
     except DeclarationError as error:
-        raise error.located(Path(store.config.repo_path or ".")) from error
+        raise error.located(directory) from error
+    return plan
 
 
 def compile_plan(

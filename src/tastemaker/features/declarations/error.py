@@ -73,7 +73,7 @@ def located_failure(output: str, directory: Path) -> str:
         ``file:line: message``; without a traceback through the repository, the end of the output.
     """
     lines = output.splitlines()
-    frames = re.findall(rf'File "{re.escape(str(directory))}/([^"]+)", line (\d+)', output)
+    frames = re.findall(rf'File "{re.escape(str(directory.absolute()))}/([^"]+)", line (\d+)', output)
     if not frames:
         return "\n".join(["", *lines[-15:]])
     return f"{frames[-1][0]}:{frames[-1][1]}: {lines[-1]}"
