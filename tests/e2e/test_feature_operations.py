@@ -79,9 +79,11 @@ class Platform:
 
     def start(self, *parts: str) -> None:
         for part in parts:
+            # Kafka's own files are under the repository, not under the copy whose declarations are edited.
+            env = self.environ | ({"TASTEMAKER_REPOSITORY": str(REPOSITORY)} if part == "kafka" else {})
             with (self._logs / f"{part}.log").open("ab") as log:
                 self._running[part] = subprocess.Popen(
-                    [sys.executable, *self._commands[part]], env=self.environ, stdout=log, stderr=log
+                    [sys.executable, *self._commands[part]], env=env, stdout=log, stderr=log
                 )
         for part in parts:
             _wait(f"{part} (see {self._logs})", lambda part=part: self._ready(part))
@@ -130,8 +132,10 @@ class Platform:
         assert answer.status_code == 202, answer.text
 
     def close(self) -> None:
-        for part in list(self._running):
-            self.kill(part)
+        for process in self._running.values():
+            process.terminate()  # the broker's process ends the broker
+        for process in self._running.values():
+            process.wait(30)
 
 
 class Shoppers(threading.Thread):
