@@ -91,7 +91,7 @@ def test_snapshot_of_the_past_equals_reference(arrivals: list[Arrival], view: Vi
 @example(arrivals=EDGES, view=PLAN.view("by_item"), size=4, again=[2], cache_bytes=0, later_us=0)
 @example(arrivals=EDGES[::-1], view=PLAN.view("by_item"), size=4, again=[], cache_bytes=1 << 20, later_us=0)
 @example(arrivals=EDGES, view=PLAN.view("by_item"), size=3, again=[1, 3], cache_bytes=2000, later_us=DAY_US)
-@examples(40)
+@examples(30)
 def test_stream_equals_reference_in_any_order_and_batching(  # noqa: PLR0917 - drawn by name
     arrivals: list[Arrival], view: ViewPlan, size: int, again: list[int], cache_bytes: int, later_us: int
 ) -> None:
@@ -107,7 +107,7 @@ def test_stream_equals_reference_in_any_order_and_batching(  # noqa: PLR0917 - d
 @given(arrivals=HISTORIES, view=VIEWS, size=st.integers(1, 9))
 @example(arrivals=EDGES, view=PLAN.view("by_item"), size=5)
 @example(arrivals=EDGES[3:], view=PLAN.view("by_item"), size=5)
-@examples(15)
+@examples(10)
 def test_bootstrap_leaves_the_same_entries_as_live_events(arrivals: list[Arrival], view: ViewPlan, size: int) -> None:
     live, rebuilt, plan = fresh_location(), fresh_location(), plan_with(view)
     with tempfile.TemporaryDirectory() as directory:
@@ -124,7 +124,7 @@ def test_bootstrap_leaves_the_same_entries_as_live_events(arrivals: list[Arrival
 
 @given(arrivals=HISTORIES, view=VIEWS, cut=st.integers(0, 30), size=st.integers(1, 9), later_us=LATER_US)
 @example(arrivals=EDGES, view=PLAN.view("by_item"), cut=11, size=4, later_us=0)
-@examples(15)
+@examples(12)
 def test_bootstrap_then_live_equals_reference(
     arrivals: list[Arrival], view: ViewPlan, cut: int, size: int, later_us: int
 ) -> None:
@@ -145,7 +145,7 @@ def test_bootstrap_then_live_equals_reference(
 
 
 @given(arrivals=HISTORIES, view=VIEWS, size=st.integers(1, 9), late=st.lists(LATER_US, min_size=1, max_size=4))
-@examples(20)
+@examples(10)
 def test_resident_matrix_follows_the_stream(
     arrivals: list[Arrival], view: ViewPlan, size: int, late: list[int]
 ) -> None:
