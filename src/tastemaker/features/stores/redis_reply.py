@@ -1,11 +1,11 @@
-"""The compiled loops that find values in a server's answer to MGET, and copy the states in them."""
+"""The compiled loop that finds values in a server's answer to MGET."""
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.features.jit import compiled
 
-__all__ = ["gather", "parse"]
+__all__ = ["parse"]
 
 _Bytes = npt.NDArray[np.uint8]
 _Ints = npt.NDArray[np.int64]
@@ -55,15 +55,3 @@ def parse(  # noqa: PLR0917 - compiled functions take their arguments by positio
         found += 1
         at = following
     return at, found, at
-
-
-@compiled
-def gather(answer: _Bytes, begins: _Ints, ends: _Ints, head: int, words: _Ints) -> None:
-    """Copy values one after the other, each without its first ``head`` bytes, into words that have room for them."""
-    target = words.view(np.uint8)
-    at = 0
-    for place in range(len(begins)):
-        begin, size = begins[place] + head, ends[place] - begins[place] - head
-        if size > 0:
-            target[at : at + size] = answer[begin : begin + size]
-            at += size

@@ -92,7 +92,7 @@ class StateFetcher:
             line.connection.disconnect()
 
     def _read(self, line: _Line, count: int) -> PackedStates | None:
-        from tastemaker.features.stores.redis_reply import gather, parse
+        from tastemaker.features.stores.redis_reply import parse
 
         receive = line.connection._sock.recv_into
         begins, ends = np.empty(count, np.int64), np.empty(count, np.int64)
@@ -117,11 +117,13 @@ class StateFetcher:
             if at < 0:
                 self._drop()
                 return None
-        sizes = np.maximum(ends - begins - ROW_HEAD_BYTES, 0)
+        begins += ROW_HEAD_BYTES
+        np.maximum(begins, ends, out=ends)  # where there is no row
         offsets = np.zeros(count + 1, np.int64)
-        np.cumsum(sizes, out=offsets[1:])
-        words = np.empty(int(offsets[-1]) // _WORD, np.int64)
-        gather(line.buffer, begins, ends, ROW_HEAD_BYTES, words)
+        np.cumsum(ends - begins, out=offsets[1:])
+        view = line.view
+        places = zip(begins.tolist(), ends.tolist(), strict=True)
+        words = np.frombuffer(bytearray().join([view[begin:end] for begin, end in places]), np.int64)
         if len(line.buffer) > _LARGEST_KEPT:
             line.resize(_BUFFER)
         return PackedStates(words, offsets // _WORD)
