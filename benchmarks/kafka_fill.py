@@ -29,7 +29,7 @@ def fill(settings: Settings, count: int, processes: int = 2) -> None:
     now_us = time.time_ns() // 1_000
     context = multiprocessing.get_context("fork")
     parts = [
-        context.Process(target=_fill, args=(settings, events, count, part, processes, now_us))
+        context.Process(target=_fill, args=(settings, events, count, (part, processes), now_us))
         for part in range(processes)
     ]
     for part in parts:
@@ -40,7 +40,8 @@ def fill(settings: Settings, count: int, processes: int = 2) -> None:
             raise SystemExit("the topic could not be filled")
 
 
-def _fill(settings: Settings, events: pa.Table, count: int, part: int, parts: int, now_us: int) -> None:
+def _fill(settings: Settings, events: pa.Table, count: int, share: tuple[int, int], now_us: int) -> None:
+    part, parts = share
     producer = KafkaProducer(settings, linger_ms=20, buffer_bytes=_BUFFER_BYTES, max_block_s=120)
     for event in moved_events(events, count, now_us):
         key = event_key(event)
