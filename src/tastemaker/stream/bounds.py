@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Bounds", "bounds_for"]
 
-_CODE_BYTES: Final = 350 * 2**20  # the interpreter, its libraries and the compiled kernels
+_CODE_BYTES: Final = 500 * 2**20  # the interpreter, libraries, compiled kernels, the page cache, what a batch needs
 _EVENT_BYTES: Final = 1_500  # a decoded event of 250 bytes, with its row of the lake
 _UNITS: Final = 9  # of events: see bounds_for
 
@@ -39,7 +39,7 @@ def bounds_for(memory_mb: int) -> Bounds:
     to the lake and four wait for that.
 
     >>> bounds_for(1024).batch
-    20940
+    16280
     """
     free = max(memory_mb * 2**20 - _CODE_BYTES, 2**25)
     unit = int(free * 0.4 / _EVENT_BYTES / _UNITS)
