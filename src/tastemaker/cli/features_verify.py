@@ -16,6 +16,7 @@ from tastemaker.clock import from_us
 from tastemaker.errors import DataError
 
 if TYPE_CHECKING:
+    from tastemaker.features.audit.served_values import Served
     from tastemaker.features.audit.verify import Verification
     from tastemaker.features.plan import FeaturePlan
     from tastemaker.settings import Settings
@@ -118,9 +119,19 @@ def _show(found: "Verification") -> None:
     table = Table("feature", "of", "read at", "served", "recomputed", "request")
     for one in found.examples:
         read_at = f"{from_us(one.at_us):%Y-%m-%d %H:%M:%S.%f}"
-        values = (f"{one.served:.9g}", f"{one.expected:.9g}")
+        values = _differing(one.served, one.expected)
         table.add_row(one.feature, " × ".join(one.ids), read_at, *values, one.request_id)
     console.print(table)
+
+
+def _differing(served: "Served", expected: "Served") -> tuple[str, str]:
+    """Both values for people; of lists, from where they part."""
+    if isinstance(served, tuple) and isinstance(expected, tuple):
+        same = next((i for i, pair in enumerate(zip(served, expected, strict=False)) if pair[0] != pair[1]), None)
+        begin = min(len(served), len(expected)) if same is None else same
+        shown = [", ".join(map(str, one[begin : begin + 3])) or "nothing" for one in (served, expected)]
+        return f"#{begin + 1}: {shown[0]}", f"#{begin + 1}: {shown[1]}"
+    return f"{served:.9g}", f"{expected:.9g}"
 
 
 def _fields(found: "Verification", begin: datetime, end: datetime) -> dict[str, object]:

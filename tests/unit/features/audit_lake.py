@@ -144,6 +144,7 @@ def served(request_id: str, values: Mapping[str, Mapping[str, float]], **more: A
         "request": {"surface": "home", "user": user},
         "features": {item: [own[name] for name in ordered] for item, own in values.items()},
         "feature_names": ordered,
+        "histories": more.get("histories", {}),
         "latency_us": 900,
     }
     fields = {names.REQUEST_ID: request_id, names.SERVED_AT: at, "release": release, "tier": more.get("tier", "full")}

@@ -178,3 +178,28 @@ def test_values_are_compared_as_they_were_logged() -> None:
     assert as_served(0.1) != 0.1  # single precision
     assert as_served(None) == as_served(float("nan")) == 0.0
     assert as_served(True) == 1.0
+
+
+# One came in a day ago and three came before it; old is beyond the two that the feature lists.
+READ = [("i2", "purchase"), ("i1", "purchase"), ("i1", "purchase")]
+
+
+def test_history_is_compared_as_far_as_its_feature_lists_it(tmp_path: Path) -> None:
+    read = {"listed": [[item, kind, 0] for item, kind in READ]}
+    found = checked(lake_with(tmp_path, EVENTS, ITEMS, [served("q1", {}, histories=read)]))
+    assert found.tallies == [FeatureTally("listed", "newest_items", 1, 0, 0, 0)]
+
+
+def test_history_in_another_order_is_a_mismatch(tmp_path: Path) -> None:
+    read = {"listed": [[item, kind, 0] for item, kind in reversed(READ)]}
+    found = checked(lake_with(tmp_path, EVENTS, ITEMS, [served("q1", {}, histories=read)]))
+    assert found.mismatched == 1
+    (example,) = found.examples
+    assert (example.served, example.expected) == (("i1", "i1"), ("i2", "i1"))
+
+
+def test_history_without_an_event_that_came_in_after_the_read_is_late(tmp_path: Path) -> None:
+    late = event("late", HOUR, 4.0, item_id="i3", came=-10 * MINUTE)
+    read = {"listed": [[item, kind, 0] for item, kind in READ]}
+    found = checked(lake_with(tmp_path, [*EVENTS, late], ITEMS, [served("q1", {}, histories=read)]))
+    assert found.tallies == [FeatureTally("listed", "newest_items", 1, 1, 0, 0)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from tastemaker.features.keys import join_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.lake.tables import Lake
 
-__all__ = ["ServedRow", "ServedValues", "as_served", "served_rows", "served_values"]
+__all__ = ["Served", "ServedRow", "ServedValues", "as_served", "served_rows", "served_values"]
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class ServedValues(msgspec.Struct):
         request: who asked.
         features: by final item, the values.
         feature_names: of the values, in order; features of the ranking service come first.
+        histories: by history view, the events that were read, newest first: item, type, time in microseconds.
     """
 
     request_id: str
@@ -39,6 +40,14 @@ class ServedValues(msgspec.Struct):
     request: _Request = _Request()
     features: dict[str, tuple[float, ...]] = {}
     feature_names: tuple[str, ...] = ()
+    histories: dict[str, tuple[tuple[str, str, int], ...]] = {}
+
+
+Served = float | tuple[Any, ...]
+"""A value as a list logs it: a number, or the entries of a list."""
+
+# Where an event of a history has what a column of events holds.
+_PLACES: Final = {names.ITEM_ID: 0, names.TYPE: 1, names.OCCURRED_AT: 2}
 
 
 class ServedRow(NamedTuple):
@@ -56,7 +65,7 @@ class ServedRow(NamedTuple):
     key: str
     at_us: int
     request_id: str
-    values: Mapping[str, float]
+    values: Mapping[str, Served]
 
 
 def served_values(lake: Lake, since: datetime, until: datetime, sample: int, seed: int) -> list[ServedValues]:
@@ -81,7 +90,7 @@ def served_values(lake: Lake, since: datetime, until: datetime, sample: int, see
 
 
 def served_rows(served: ServedValues, plan: FeaturePlan, views: Collection[str]) -> Iterator[ServedRow]:
-    """What a list read of each view of the ranking service, once per entity.
+    """What a list read of each view of the ranking service, once per entity, and of the histories.
 
     Args:
         served: a list.
@@ -102,12 +111,24 @@ def served_rows(served: ServedValues, plan: FeaturePlan, views: Collection[str])
                 continue
             seen.add(ids)
             key = join_key([part for part in ids if part is not None])
-            read = {feature: values[place] for feature, place in places.items()}
+            read: dict[str, Served] = {feature: values[place] for feature, place in places.items()}
             yield ServedRow(view, key, at_us, served.request_id, read)
+    for view, events in served.histories.items():
+        if view in views and view in plan.by_name:
+            (owner,) = _ids(plan.view(view), served.request, "")
+            lists = {
+                feature.name: tuple(event[_PLACES[feature.column]] for event in events[: feature.n])
+                for feature in plan.view(view).features
+                if feature.function == "last_n" and feature.column in _PLACES
+            }
+            if owner is not None:
+                yield ServedRow(view, join_key([owner]), at_us, served.request_id, lists)
 
 
-def as_served(value: Any) -> float:
-    """A recomputed value as a list would log it: in single precision, 0 for what is not known."""
+def as_served(value: Any) -> Served:
+    """A recomputed value as a list would log it: in single precision, 0 for what is not known; lists as they are."""
+    if isinstance(value, list):
+        return tuple(value)
     number = np.nan_to_num(np.float32(0.0 if value is None else value), nan=0.0)
     return float(number)
 

@@ -16,7 +16,7 @@ import duckdb
 
 from tastemaker import names
 from tastemaker.features.audit.recompute import trial_events, values_as_of
-from tastemaker.features.audit.served_values import ServedRow, as_served, served_rows, served_values
+from tastemaker.features.audit.served_values import Served, ServedRow, as_served, served_rows, served_values
 from tastemaker.features.keys import split_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.lake.tables import Lake
@@ -60,8 +60,8 @@ class Mismatch(NamedTuple):
     ids: tuple[str, ...]
     request_id: str
     at_us: int
-    served: float
-    expected: float
+    served: Served
+    expected: Served
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _compare(
     features = list(dict.fromkeys(feature for row in rows for feature in row.values))
     found = values_as_of(duck, view, [(row.key, row.at_us) for row in rows], features)
     open_cases: list[tuple[ServedRow, list[str]]] = []
-    expected: dict[tuple[str, int, str], float] = {}
+    expected: dict[tuple[str, int, str], Served] = {}
     for row, values in zip(rows, found, strict=True):
         differing = []
         for feature, served in row.values.items():

@@ -32,6 +32,7 @@ _PIPELINE: Final = 1000  # commands
 _GROUP: Final = 200  # keys of a script
 _GROUP_BYTES: Final = 1 << 20
 _SECONDS: Final = 30.0
+_RETRIES: Final = 3
 # What may pass: a server that restarts, is full, or is no longer the one to write to.
 _UNAVAILABLE: Final = (
     ClusterError,
@@ -60,7 +61,7 @@ class RedisLink:
         StoreUnavailable: the server cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_s: float = _SECONDS, retries: int = _RETRIES) -> None:
         parts = urlsplit(url)
         query = parse_qs(parts.query)
         self.prefix = query.pop("prefix", ["tastemaker"])[-1].encode()
@@ -68,11 +69,11 @@ class RedisLink:
         self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}"  # without a password
         plain = urlunsplit(parts._replace(scheme=parts.scheme.split("+")[0], query=urlencode(query, doseq=True)))
         options: dict[str, Any] = {
-            "socket_timeout": _SECONDS,
-            "socket_connect_timeout": 5.0,
+            "socket_timeout": patience_s,
+            "socket_connect_timeout": min(patience_s, 5.0),
             "protocol": 2,
             # Every command here may be sent twice: writes say what they expect to find.
-            "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), 3),
+            "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), retries),
         }
         self._client: Any
         try:

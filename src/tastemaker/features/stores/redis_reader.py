@@ -14,6 +14,7 @@ from tastemaker.features.stores.redis_transaction import read_positions
 __all__ = ["RedisReader"]
 
 _PIECE = 1000
+_PATIENCE_S = 1.0  # with a server that accepts and does not answer; someone waits for the list
 
 
 class RedisReader:
@@ -27,7 +28,7 @@ class RedisReader:
     """
 
     def __init__(self, url: str) -> None:
-        self._link = RedisLink(url)
+        self._link = RedisLink(url, _PATIENCE_S, retries=1)
         self._keys = RedisKeys(self._link.prefix)
         self._states = None if self._link.is_cluster else self._link.states()
         self._thread = threading.get_ident()
