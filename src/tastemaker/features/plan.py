@@ -21,8 +21,8 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: its name within the view.
         dtype: ``int64``, ``float64``, ``bool``, ``string``, ``list[string]``, ``list[int64]`` or ``list[float64]``.
-        function: one of :data:`tastemaker.features.declarations.grammar.FUNCTIONS`; ``""`` for a plain column of a batch view,
-            ``"age"`` for the days since a time column of one.
+        function: one of :data:`tastemaker.features.declarations.grammar.FUNCTIONS`; ``""`` for a plain column of a
+            batch view, ``"age"`` for the days since a time column of one.
         column: the event's or table's column that it is computed from; of a ``ratio``, nothing.
         types: event types that it sees, sorted.
         window_us: length of the window; 0 for the lifetime.

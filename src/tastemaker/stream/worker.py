@@ -24,6 +24,7 @@ from tastemaker.stream.group import group_of, member_of
 from tastemaker.stream.lock import building_lock, worker_slot, writer_lock
 from tastemaker.stream.logs import set_up_logging
 from tastemaker.stream.plan_watch import PlanChanged, PlanWatch
+from tastemaker.stream.pruning import Pruning
 from tastemaker.stream.store_sizes import counting_rows
 from tastemaker.stream.worker_metrics import WorkerMetrics
 
@@ -142,7 +143,8 @@ def work(
             ready.parent.mkdir(parents=True, exist_ok=True)
             ready.write_text(str(os.getpid()))
             _LOG.info("works as number %d; metrics on port %d", slot, port)
-            worker.run(lambda: _look(watch, state))
+            pruning = Pruning(state, plan.views)
+            worker.run(lambda: _look(watch, state, pruning))
         finally:
             gc.unfreeze()
             ready.unlink(missing_ok=True)
@@ -151,10 +153,11 @@ def work(
                     connection.close()
 
 
-def _look(watch: PlanWatch, state: FeatureState) -> None:
-    """Once a second: whether there is something to build that an idle worker would not notice."""
+def _look(watch: PlanWatch, state: FeatureState, pruning: Pruning) -> None:
+    """Once a second: what an idle worker would not notice."""
     watch.check()
     state.check()
+    pruning.tick()
 
 
 def _retry(attempt: Callable[[], T], stop: threading.Event) -> T | None:

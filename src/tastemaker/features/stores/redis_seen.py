@@ -11,7 +11,7 @@ from tastemaker.features.stores.redis_scripts import ADD_SEEN
 __all__ = ["PERIOD_US", "RedisSeen"]
 
 # More than the seven days that Kafka keeps records by default: what can be read again is recognised.
-PERIOD_US: Final = 8 * 86_400_000_000
+PERIOD_US: Final = 31 * 86_400_000_000  # an id is kept for one to two of them: longer than events may be late
 _PLACE: Final = struct.Struct(">iq")
 
 
