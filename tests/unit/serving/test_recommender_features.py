@@ -97,7 +97,7 @@ def test_request_reads_rows_of_the_shopper_alone(watched: tuple[WatchedStore, Re
         f"rows {names.VIEW_USER_HISTORY}": 1,
         f"rows {names.VIEW_SESSION_HISTORY}": 1,
         f"scan {names.VIEW_USER_ITEM_ACTIVITY}": 1,
-        f"rows {names.VIEW_USER_ACTIVITY}": 1,
+        f"packed_states {names.VIEW_USER_ACTIVITY}": 1,
     }
 
 
