@@ -116,12 +116,16 @@ def send(
     session: Annotated[str | None, typer.Option(help="The visit's id; one of user and session is needed.")] = None,
     value: Annotated[float | None, typer.Option(help="Price × quantity of a purchase; stars of a rating.")] = None,
     request_id: Annotated[str | None, typer.Option(help="The served list that this answers.")] = None,
+    corrects: Annotated[
+        str | None, typer.Option(help="The event whose place this one takes; of type retraction, it leaves it empty.")
+    ] = None,
 ) -> None:
     """Send one event to the collector, stamped with the platform's time.
 
     Next: `tastemaker recommend --user ID` shows what it changed.
     """
     fields = {"type": type, "user_id": user, "session_id": session, "item_id": item, "value": value}
-    event = {name: field for name, field in (fields | {"request_id": request_id}).items() if field is not None}
+    fields |= {"request_id": request_id, "corrects": corrects}
+    event = {name: field for name, field in fields.items() if field is not None}
     answer = post_events(current_settings().collector_url, [event])
     console.print(f"accepted: {answer['results'][0]['event_id']}")
