@@ -35,6 +35,7 @@ _HOUR_US = 3_600_000_000
 _LATER_US = (0, 2 * _HOUR_US, 10 * 24 * _HOUR_US)
 _MOMENT_S = 2.0  # how long to wait for a commit or an append to begin, to kill in the middle of it
 _FROZEN_S = 14.0  # longer than a session of the consumer group: another worker takes over meanwhile
+_STILL_S = 120.0  # without any progress: whoever catches up after a kill may take long on a busy machine
 
 
 @dataclass
@@ -257,15 +258,22 @@ def drain(settings: Settings, meanwhile: Callable[[], object]) -> None:
         meanwhile: asked now and then; may raise.
 
     Raises:
-        SystemExit: they do not come to have it.
+        SystemExit: neither has got any further for two minutes.
     """
-
-    def is_everywhere() -> bool:
+    before: tuple[dict[int, int], dict[int, int], dict[int, int]] | None = None
+    deadline = time.monotonic() + _STILL_S
+    while True:
         meanwhile()
-        ends, lake, online = positions(settings)
-        return ends == lake == online
-
-    wait_until("lake and online store to have every event", is_everywhere)
+        ends, lake, online = found = positions(settings)
+        if ends == lake == online:
+            return
+        if found != before:
+            before, deadline = found, time.monotonic() + _STILL_S
+        if time.monotonic() > deadline:
+            raise SystemExit(
+                f"of events until {ends} the lake has {lake}, the online store {online}, and no more comes"
+            )
+        time.sleep(0.1)
 
 
 def run() -> list[Goal]:
