@@ -98,6 +98,7 @@ def write_rows(
     view: ViewPlan,
     bucket: tuple[int, int] = (0, 1),
     *,
+    until_us: int | None = None,
     upto: Mapping[int, int] | None = None,
     replaced: StoreReader | None = None,
 ) -> None:
@@ -108,6 +109,7 @@ def write_rows(
         tx: the running transaction.
         view: of any kind.
         bucket: ``(i, n)``: only keys whose bucket modulo ``n`` is ``i``.
+        until_us: leave out what happened at or after this moment; None takes everything.
         upto: as of :func:`covered_offsets`; None takes everything in the lake.
         replaced: of the same store, when the view has rows already: those that the lake no longer gives are deleted.
     """
@@ -116,7 +118,7 @@ def write_rows(
     number, of = bucket
     before = () if replaced is None else (key for key, _ in replaced.all_rows(view.signature))
     left = {key for key in before if bucket_of(key) % of == number}
-    for rows in _chunks(rows_of_view(duck, view, bucket=None if of == 1 else bucket, upto=upto)):
+    for rows in _chunks(rows_of_view(duck, view, until_us=until_us, bucket=None if of == 1 else bucket, upto=upto)):
         if replaced is not None:
             tx.get(view.signature, [key for key, _, _ in rows])  # a store refuses to replace what nobody has read
         _put(tx, view, rows)
@@ -129,23 +131,34 @@ def write_rows(
             tx.put_labels(dict(labels))
 
 
-def write_all(duck: duckdb.DuckDBPyConnection, tx: StoreTransaction, plan: FeaturePlan) -> Iterator[float]:
-    """Write everything that the lake knows; gives the share that is done, step by step."""
+def write_all(
+    duck: duckdb.DuckDBPyConnection, tx: StoreTransaction, plan: FeaturePlan, until_us: int | None = None
+) -> Iterator[float]:
+    """Write everything that the lake knows; gives the share that is done, step by step.
+
+    Args:
+        duck: a connection with the lake's tables.
+        tx: the running transaction.
+        plan: the declarations.
+        until_us: leave out what happened at or after this moment, and what only a state that is written to needs: the
+            ids of events. None takes everything.
+    """
     from tastemaker.features.bootstrap.states import corrected_of, items_of, seen_of
 
     steps = len(plan.views) + 2
     for number, view in enumerate(plan.views):
         tx.drop_view(view.signature)
-        write_rows(duck, tx, view)
+        write_rows(duck, tx, view, until_us=until_us)
         yield (number + 1) / steps
-    for items in _chunks(items_of(duck)):
+    for items in _chunks(items_of(duck, until_us)):
         tx.put_items(items)
     yield (steps - 1) / steps
-    for seen in _chunks(seen_of(duck)):
-        digests, partitions, offsets = zip(*seen, strict=True)
-        tx.register(digests, partitions, offsets)
-    for corrected in _chunks(corrected_of(duck)):
-        tx.correct(corrected)
+    if until_us is None:
+        for seen in _chunks(seen_of(duck)):
+            digests, partitions, offsets = zip(*seen, strict=True)
+            tx.register(digests, partitions, offsets)
+        for corrected in _chunks(corrected_of(duck)):
+            tx.correct(corrected)
     yield 1.0
 
 

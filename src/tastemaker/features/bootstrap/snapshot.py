@@ -4,10 +4,11 @@ from collections.abc import Collection
 from typing import Self
 from uuid import uuid4
 
-from tastemaker.features.bootstrap.states import build_state
+from tastemaker.features.bootstrap.lake_rebuild import write_all
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.stores.memory import MemoryStore
+from tastemaker.features.stores.view_ages import ViewAges
 from tastemaker.lake.tables import Lake
 
 __all__ = ["SnapshotReader"]
@@ -25,7 +26,8 @@ class SnapshotReader(FeatureReader):
         """
         store = MemoryStore(f"snapshot-{uuid4().hex}")
         wanted = plan if views is None else FeaturePlan(views=tuple(plan.view(name) for name in views))
-        with store.transaction() as transaction:
-            build_state(transaction, wanted, lake, until_us=at_us)
-            transaction.set_meta("current_views", "\n".join(view.signature for view in plan.views))
+        with store.transaction() as tx, lake.connect() as duck:
+            for _ in write_all(duck, tx, wanted, at_us):
+                pass
+            ViewAges(tuple(view.signature for view in plan.views)).write(tx)
         return cls(store.reader(), plan)

@@ -1,8 +1,7 @@
 """Build the online state from the lake with set-based SQL: what applying every event one by one would have left."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Final, TypeVar
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 import duckdb
 import msgspec
@@ -12,7 +11,7 @@ from tastemaker.events.item import Item, encode_item
 from tastemaker.features.bootstrap.history import HISTORY_EVENT_COLUMNS, history_rows
 from tastemaker.features.bootstrap.tiles import tile_rows
 from tastemaker.features.layout import layout_of
-from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.plan import ViewPlan
 from tastemaker.features.sql.columns import stored_columns, version_order
 from tastemaker.features.sql.expressions import (
     bucket_sql,
@@ -22,55 +21,18 @@ from tastemaker.features.sql.expressions import (
     key_sql,
     keys_sql,
     label_number_sql,
-    upto_sql,
 )
-from tastemaker.features.stores.protocol import StoredItem, StoreTransaction
-from tastemaker.lake.tables import Lake
+from tastemaker.features.stores.protocol import StoredItem
 
 __all__ = [
-    "build_state",
     "corrected_of",
     "items_of",
     "labels_of_view",
-    "lake_positions",
     "rows_of_view",
     "seen_of",
 ]
 
-_MAX_PARTITIONS: Final = 256
 _CHUNK: Final = 10_000
-_T = TypeVar("_T")
-
-
-def build_state(tx: StoreTransaction, plan: FeaturePlan, lake: Lake, until_us: int | None = None) -> None:
-    """Replace the rows of these views, and write all items and seen events, within the running transaction.
-
-    Args:
-        tx: of the online store.
-        plan: the declarations.
-        lake: where the events and items are.
-        until_us: leave out what happened at or after this moment; None takes everything.
-    """
-    with lake.connect() as duck:
-        for view in plan.views:
-            tx.drop_view(view.signature)
-            for rows in _chunks(rows_of_view(duck, view, until_us=until_us)):
-                tx.put(view.signature, *map(list, zip(*rows, strict=True)))
-            for labels in _chunks(labels_of_view(duck, view)):
-                tx.put_labels(dict(labels))
-        for items in _chunks(items_of(duck, until_us)):
-            tx.put_items(items)
-        if until_us is None:  # a state as of the past is only read
-            for seen in _chunks(seen_of(duck)):
-                tx.register(*map(list, zip(*seen, strict=True)))
-            for digests in _chunks(corrected_of(duck)):
-                tx.correct(digests)
-
-
-def lake_positions(lake: Lake, topic: str, table: str) -> dict[int, int]:
-    """The next offset after what the lake has committed, by partition of a topic."""
-    apps = {f"worker:{topic}:{partition}": partition for partition in range(_MAX_PARTITIONS)}
-    return {apps[app]: version + 1 for app, version in lake.versions(table, apps).items()}
 
 
 def rows_of_view(
@@ -147,23 +109,22 @@ def items_of(duck: duckdb.DuckDBPyConnection, until_us: int | None = None) -> It
         yield StoredItem(item_id, updated_us, None if deleted else _item_json(item_id, fields, values))
 
 
-def seen_of(duck: duckdb.DuckDBPyConnection, upto: Mapping[int, int] | None = None) -> Iterator[tuple[bytes, int, int]]:
+def seen_of(duck: duckdb.DuckDBPyConnection) -> Iterator[tuple[bytes, int, int]]:
     """Digest of every event id in the lake, with the partition and offset of its first occurrence; by digest."""
     with duck.cursor() as cursor:
         batches = cursor.sql(
             f"SELECT unhex(md5({names.EVENT_ID})) AS digest, {names.PARTITION}, {names.OFFSET}"
-            f" FROM {names.TABLE_EVENTS} WHERE {upto_sql(upto)} ORDER BY digest"
+            f" FROM {names.TABLE_EVENTS} ORDER BY digest"
         ).to_arrow_reader(_CHUNK)
         for batch in batches:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def corrected_of(duck: duckdb.DuckDBPyConnection, upto: Mapping[int, int] | None = None) -> Iterator[bytes]:
+def corrected_of(duck: duckdb.DuckDBPyConnection) -> Iterator[bytes]:
     """Digest of every event id that an event in the lake corrects."""
     found = _stream(
         duck,
-        f"SELECT DISTINCT unhex(md5({names.CORRECTS})) FROM {names.TABLE_EVENTS}"
-        f" WHERE {names.CORRECTS} IS NOT NULL AND {upto_sql(upto)}",
+        f"SELECT DISTINCT unhex(md5({names.CORRECTS})) FROM {names.TABLE_EVENTS} WHERE {names.CORRECTS} IS NOT NULL",
     )
     return (digest for (digest,) in found)
 
@@ -209,9 +170,3 @@ def _stream(duck: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple]:  # 
         found = cursor.execute(query)
         while chunk := found.fetchmany(_CHUNK):
             yield from chunk
-
-
-def _chunks(rows: Iterable[_T]) -> Iterator[list[_T]]:
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk

@@ -80,12 +80,5 @@ def validity(
     program = program_of(view, features)
     found: tuple[Any, Any, Any] = collapse_with_validity(*entries_of(packed), now_us, program.tables)
     values, times, spans = found
-    return (
-        (values, times, spans)
-        if program.columns is None
-        else (
-            values[:, program.columns],
-            times[:, program.columns],
-            spans,
-        )
-    )
+    columns = slice(None) if program.columns is None else program.columns
+    return values[:, columns], times[:, columns], spans

@@ -14,12 +14,11 @@ from urllib.parse import quote
 
 from tastemaker.errors import DataError
 from tastemaker.features.stores.protocol import StoreConflict
+from tastemaker.features.stores.view_ages import REBUILD
 
 __all__ = ["FORMAT", "REBUILD", "connect_reader", "connect_writer", "snapshot", "transaction"]
 
 FORMAT: Final = 2
-# The metadata that says that a file of an earlier format was emptied, and is to be rebuilt from the lake.
-REBUILD: Final = "rebuild"
 _OUTDATED: Final = {1}
 _BUSY_SECONDS: Final = 30.0
 

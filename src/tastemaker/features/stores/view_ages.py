@@ -6,8 +6,10 @@ from typing import Final, NamedTuple, Protocol
 
 from tastemaker.features.keys import bucket_of
 
-__all__ = ["Progress", "ViewAges", "read_ages"]
+__all__ = ["REBUILD", "Progress", "ViewAges", "read_ages"]
 
+REBUILD: Final = "rebuild"
+"""The metadata of a store that is new, or was emptied because its format was an earlier one: why it is to be built."""
 _CURRENT: Final = "current_views"
 _FORMER: Final = "former_views"
 _BUILDING: Final = "building_views"

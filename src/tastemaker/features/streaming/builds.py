@@ -7,16 +7,16 @@ from typing import Any, Final
 from tastemaker import names
 from tastemaker.features.plan import FeaturePlan, ViewPlan
 from tastemaker.features.stores.protocol import StoreConflict, StoreTransaction, StoreUnavailable, WriterFenced
-from tastemaker.features.stores.view_ages import Progress, ViewAges, read_ages
+from tastemaker.features.stores.view_ages import REBUILD, Progress, ViewAges, read_ages
 from tastemaker.features.streaming.writing import Writing
+from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
 
 __all__ = ["Builds"]
 
 _BUCKETS: Final = 64
 _BUCKET_EVENTS: Final = 250_000
-# Set by a store that was emptied because it was of another format.
-_REBUILD: Final = "rebuild"
+_MAX_PARTITIONS: Final = 256
 
 
 class Builds:
@@ -40,15 +40,14 @@ class Builds:
     def is_empty(self) -> bool:
         """Whether the store is new, or was emptied, and :meth:`bootstrap` did not bring in yet what the lake has."""
         with self._writing.transaction() as tx:
-            return bool(tx.get_meta(_REBUILD))
+            return bool(tx.get_meta(REBUILD))
 
     def bootstrap(self, lake: Lake, progress: Callable[[float], None] | None = None) -> None:
         """As :meth:`tastemaker.features.streaming.state.FeatureState.bootstrap`."""
         from tastemaker.features.bootstrap.lake_rebuild import write_all
-        from tastemaker.features.bootstrap.states import lake_positions
 
         topics = ((names.TOPIC_EVENTS, names.TABLE_EVENTS), (names.TOPIC_ITEMS, names.TABLE_ITEMS))
-        at = {topic: lake_positions(lake, topic, table) for topic, table in topics}
+        at = {topic: committed_offsets(lake.open(table), topic, range(_MAX_PARTITIONS)) for topic, table in topics}
         with self._writing.transaction() as tx, lake.connect() as duck:
             before = read_ages(tx) or ViewAges(())
             former = [view for view in before.changed_to(self._wanted).former if view not in self._wanted]
@@ -57,10 +56,10 @@ class Builds:
             for share in write_all(duck, tx, self._plan):
                 if progress is not None:
                     progress(share)
-            for topic, reached in at.items():
-                tx.rewind(topic, reached)
+            for topic, held in at.items():
+                tx.rewind(topic, {partition: offset + 1 for partition, offset in held.items()})
             ViewAges(self._wanted, tuple(former)).write(tx)
-            tx.set_meta(_REBUILD, "")
+            tx.set_meta(REBUILD, "")
         self._writing.forget()
         self.building = False
 
@@ -70,7 +69,7 @@ class Builds:
             before = read_ages(tx)
             if before is None:
                 after = ViewAges(self._wanted)
-                tx.set_meta(_REBUILD, tx.get_meta(_REBUILD) or "new")
+                tx.set_meta(REBUILD, tx.get_meta(REBUILD) or "new")
             else:
                 again = [view.signature for view in self._plan.views if view.name in anew]
                 after = before.changed_to(self._wanted).anew(again)

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.features.history import newest_first
 from tastemaker.features.plan import ViewPlan
+from tastemaker.features.stores.packing import packed_states
 from tastemaker.features.streaming.batch import EventBatch
 from tastemaker.features.streaming.kernel_types import HistoryEvents
-from tastemaker.features.streaming.packed import Merged, sliced, starts_of, words_of
+from tastemaker.features.streaming.packed import Merged, sliced
 
 __all__ = ["merge_history"]
 
@@ -46,6 +47,5 @@ def merge_history(
         categories=batch.texts(names.CATEGORY),
         has_category=batch.encoded(names.CATEGORY).codes >= 0,
     )
-    old_starts = starts_of(old, _WORD_BYTES)
-    words, ends, newest_us = merge_histories(words_of(old), old_starts, order, starts, events, newest_first(view))
+    words, ends, newest_us = merge_histories(*packed_states(old), order, starts, events, newest_first(view))
     return sliced(words, ends * _WORD_BYTES, newest_us)

@@ -33,8 +33,7 @@ _Bools = npt.NDArray[np.bool_]
 
 _FEW: Final = 24
 _LAST_CODE: Final = 2**62
-# Compiled functions take their arguments by position (PLR0917). They stand in one file, because numba does not notice
-# that a function changed which a function of another file calls, and would go on with the machine code that it kept.
+# Compiled functions take their arguments by position (PLR0917).
 
 
 @compiled

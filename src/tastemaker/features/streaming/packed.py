@@ -1,6 +1,5 @@
-"""Packed states of many entities, in and out of the compiled loops."""
+"""Packed states of many entities, out of the compiled loops."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy.typing as npt
 
 from tastemaker.features.semantics import NEVER
 
-__all__ = ["Merged", "sliced", "starts_of", "words_of"]
+__all__ = ["Merged", "sliced"]
 
 _Ints = npt.NDArray[np.int64]
 
@@ -25,19 +24,6 @@ class Merged(NamedTuple):
     changed: _Ints
     newest_us: list[int]
     states: list[bytes]
-
-
-def words_of(old: Sequence[bytes]) -> _Ints:
-    """The 64-bit words of some states, one after the other."""
-    # Of a bytearray, because compiled code of a read-only array would be another one.
-    return np.frombuffer(bytearray().join(old), np.int64)
-
-
-def starts_of(old: Sequence[bytes], unit: int) -> _Ints:
-    """Where each of some states begins when they follow one another, in units of so many bytes; one more at the end."""
-    starts = np.zeros(len(old) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, old), np.int64, len(old)), out=starts[1:])
-    return starts // unit
 
 
 def sliced(words: _Ints, ends: _Ints, newest_us: _Ints) -> Merged:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.layout import MERGES, WIDTH, Op, Slot, layout_of
 from tastemaker.features.plan import ViewPlan
+from tastemaker.features.stores.packing import packed_states
 from tastemaker.features.streaming.batch import COLUMNS, TYPE_BITS, EventBatch
 from tastemaker.features.streaming.kernel_types import (
     GIVES_AMOUNT,
@@ -23,7 +24,7 @@ from tastemaker.features.streaming.kernel_types import (
     Events,
     Tables,
 )
-from tastemaker.features.streaming.packed import Merged, sliced, starts_of, words_of
+from tastemaker.features.streaming.packed import Merged, sliced
 
 __all__ = ["labels_noted", "merge_tiles"]
 
@@ -97,9 +98,8 @@ def merge_tiles(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, 
     for row, (made, column) in enumerate(rows):
         numbers[row] = batch.labels(column) if made == "labels" else batch.micros(column, made == "squares")
     events = Events(batch.at_us, batch.partitions, batch.offsets, batch.types, batch.present, numbers)
-    entries, ends, newest_us = merge_entries(
-        words_of(old).reshape(-1, WIDTH), starts_of(old, _STATE_BYTES), order, starts, events, tables
-    )
+    words, offsets = packed_states(old)
+    entries, ends, newest_us = merge_entries(words.reshape(-1, WIDTH), offsets // WIDTH, order, starts, events, tables)
     return sliced(entries, ends * _STATE_BYTES, newest_us)
 
 
