@@ -85,7 +85,7 @@ def _replay(settings: Settings, plan: FeaturePlan, arrivals: Arrivals, found: Co
         at_us = arrivals.records[end - 1].at_us + 1
         materialize(settings, from_us(at_us))
         streamed = time.monotonic()
-        reader = reader or FeatureReader(settings.online_path, plan)
+        reader = reader or FeatureReader(settings.online_location, plan)
         resident = resident or _resident(reader, plan, at_us)
         last = end == len(arrivals.records)
         with Lake(settings.lake_dir).connect() as duck:

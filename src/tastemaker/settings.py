@@ -126,11 +126,6 @@ class Settings(BaseModel):
         return self.home / "lake"
 
     @property
-    def online_path(self) -> Path:
-        """The packed online store's SQLite file."""
-        return self.home / "online.sqlite"
-
-    @property
     def online_location(self) -> Path | str:
         """The online store, as :mod:`tastemaker.features.stores.opening` takes it."""
         return self.online_store if ":" in self.online_store else self.home / self.online_store

@@ -56,7 +56,7 @@ def train_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:
     lake.append(names.TABLE_ITEMS, _items(), {"small-shop": 0})
     lake.append(names.TABLE_EVENTS, _purchases(), {"small-shop": 0})
     plan = apply(settings)
-    state = FeatureState.open(settings.online_path, plan)
+    state = FeatureState.open(settings.online_location, plan)
     state.bootstrap(lake)
     state.close()
     release = home / "trained" / "small-1"

@@ -1,7 +1,6 @@
 """Real Kafka, collector and worker; SIGKILL in the middle of the stream; every accepted event counts exactly once."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.local_kafka import free_port
 from tastemaker import names
 from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
 from tastemaker.broker.node import answers, uses_standin
@@ -54,12 +54,6 @@ def _view(name: str, entity: str) -> ViewPlan:
 PLAN = FeaturePlan(
     views=(_view(names.VIEW_ITEM_ACTIVITY, names.ENTITY_ITEM), _view(names.VIEW_USER_ACTIVITY, names.ENTITY_USER))
 )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(what: str, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
@@ -171,9 +165,9 @@ def settings(tmp_path: Path) -> Settings:
     made = Settings(
         home=tmp_path / "home",
         repository=Path(__file__).parents[2],
-        kafka_port=_free_port(),
-        kafka_controller_port=_free_port(),
-        collector_port=_free_port(),
+        kafka_port=free_port(),
+        kafka_controller_port=free_port(),
+        collector_port=free_port(),
     )
     if uses_standin(made):
         pytest.skip(
@@ -268,7 +262,7 @@ def test_every_accepted_event_counts_once_though_worker_and_broker_are_killed(se
     assert [event_id for event_id, rows in in_lake.items() if rows != 1] == []
     assert set(in_lake) == sender.accepted
 
-    reader = FeatureReader(settings.online_path, PLAN)
+    reader = FeatureReader(settings.online_location, PLAN)
     now_us = Clock().now_us()
     for view, rows in by_key.items():
         assert len(rows) == 3 * len(USERS if view == names.VIEW_USER_ACTIVITY else ITEMS)
@@ -286,7 +280,7 @@ def test_every_accepted_event_counts_once_though_worker_and_broker_are_killed(se
     assert processes.stop("stream.collector") == 0
     assert processes.stop("stream.worker") == 0
     assert not (settings.run_dir / "worker.ready").exists()
-    state = FeatureState.open(settings.online_path, PLAN)
+    state = FeatureState.open(settings.online_location, PLAN)
     assert state.positions(names.TOPIC_EVENTS) == ends
     state.close()
 

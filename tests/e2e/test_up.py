@@ -138,7 +138,7 @@ def test_up_every_killed_process_comes_back_and_no_accepted_event_is_lost_or_dou
     rows = in_lake()
     assert len(rows) == len({row[0] for row in rows})
     plan = FeaturePlan.load(settings.plan_path)
-    reader = FeatureReader(settings.online_path, plan)
+    reader = FeatureReader(settings.online_location, plan)
     counts = reader.values(names.VIEW_ITEM_ACTIVITY, ITEMS, settings.clock.now_us())
     reader.close()
     column = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names.index("item_purchases")

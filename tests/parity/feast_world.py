@@ -126,7 +126,7 @@ class World:
         self.store = open_store(self.settings)
         self.apply()
         self.plan = FeaturePlan.load(self.settings.plan_path)
-        state = FeatureState.open(self.settings.online_path, self.plan)
+        state = FeatureState.open(self.settings.online_location, self.plan)
         state.bootstrap(self.lake)
         state.close()
 

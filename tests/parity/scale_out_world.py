@@ -131,11 +131,11 @@ class World:
         lake.append(names.TABLE_ITEMS, items(), {"test": 0})
 
     def online_rows(self) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.local.online_path)) as online:
+        with closing(sqlite3.connect(self.local.online_location)) as online:
             return online.execute(
                 "SELECT signature, key, event_us, state FROM online JOIN views ON view = id ORDER BY signature, key"
             ).fetchall()
 
     def forget_online(self) -> None:
         for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.local.online_path}{suffix}").unlink(missing_ok=True)
+            Path(f"{self.local.online_location}{suffix}").unlink(missing_ok=True)

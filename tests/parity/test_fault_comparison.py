@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def run(settings: Settings) -> StreamRun:
-    made = StreamRun(str(settings.online_path), PLAN, empty_lake(settings.lake_dir))
+    made = StreamRun(str(settings.online_location), PLAN, empty_lake(settings.lake_dir))
     made.apply_all(consumed(KEYED), 5)
     made.flush()
     return made

@@ -67,7 +67,7 @@ def test_online_features_equal_reader_and_reference(world: World, view: ViewPlan
     rows = [dict(zip(view.join_keys, key, strict=True)) for key in keys]
     service = world.store.get_feature_service(f"all_{view.name}")
     found = world.store.get_online_features(service, rows).to_dict()
-    reader = FeatureReader(world.settings.online_path, world.plan)
+    reader = FeatureReader(world.settings.online_location, world.plan)
     for place, (key, row) in enumerate(zip(keys, reader.rows(view.name, keys, frozen_clock), strict=True)):
         expected = reference(view, world.arrivals, key, frozen_clock)
         assert same(row, expected)

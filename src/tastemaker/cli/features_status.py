@@ -32,24 +32,19 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For mac
     from tastemaker.features.applied import edited_files
     from tastemaker.features.audit.status import former_views, view_status
     from tastemaker.features.plan import FeaturePlan
-    from tastemaker.features.stores.opening import open_online_reader
+    from tastemaker.features.stores.opening import find_online_reader, stored_bytes
 
     settings = current_settings()
     plan = FeaturePlan.load(settings.plan_path)
     location = settings.online_location
-    exists = not isinstance(location, Path) or location.exists()
-    reader = open_online_reader(location) if exists else None
-    try:
+    with find_online_reader(location) as reader:
         views = view_status(plan, reader)
         former = list(former_views(plan, reader)) if reader is not None else []
-    finally:
-        if reader is not None:
-            reader.close()
     figures = worker_figures(settings)
     edited = edited_files(settings, plan)
     facts = {
         "store": _where(location),
-        "store_bytes": _size(location),
+        "store_bytes": stored_bytes(location),
         "engine": settings.features_engine,
         "plan": plan.hash,
         "edited_since_apply": edited,
@@ -133,10 +128,3 @@ def _where(location: Path | str) -> str:
         return str(location)
     scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"  # without a password
-
-
-def _size(location: Path | str) -> int | None:
-    if not isinstance(location, Path):
-        return None
-    files = [location, location.with_name(location.name + "-wal")]
-    return sum(path.stat().st_size for path in files if path.exists())

@@ -14,9 +14,9 @@ from typing import Final
 from tastemaker import names
 from tastemaker.errors import DataError, StackError
 from tastemaker.features.plan import FeaturePlan
-from tastemaker.features.stores.opening import open_online_reader
+from tastemaker.features.stores.opening import find_online_reader
 from tastemaker.features.stores.protocol import StoreConflict
-from tastemaker.features.stores.view_ages import Progress, read_ages
+from tastemaker.features.stores.view_ages import REBUILD, Progress, read_ages
 from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
@@ -27,7 +27,6 @@ __all__ = ["Build", "begin_rebuild", "follow_build", "pending_views", "read_buil
 
 _LOOK_S: Final = 0.2
 _TRIES: Final = 20
-_REBUILD: Final = "rebuild"
 
 
 @dataclass(frozen=True)
@@ -55,29 +54,17 @@ class Build:
 def read_build(settings: Settings) -> Build:
     """What is still to be built, as the store says."""
     by_worker = _has_worker(settings)
-    location = settings.online_location
-    if isinstance(location, Path) and not location.exists():
+    with find_online_reader(settings.online_location) as reader:
+        ages = None if reader is None or reader.get_meta(REBUILD) else read_ages(reader)
+    if ages is None:
         return Build(whole=True, by_worker=by_worker)
-    reader = open_online_reader(location)
-    try:
-        ages = read_ages(reader)
-        if ages is None or reader.get_meta(_REBUILD):
-            return Build(whole=True, by_worker=by_worker)
-        return Build({view.partition("@")[0]: own for view, own in ages.unfinished.items()}, by_worker=by_worker)
-    finally:
-        reader.close()
+    return Build({view.partition("@")[0]: own for view, own in ages.unfinished.items()}, by_worker=by_worker)
 
 
 def pending_views(settings: Settings, plan: FeaturePlan) -> tuple[str, ...]:
     """Names of the views of a plan that the online store is not complete in; none while there is no store yet."""
-    location = settings.online_location
-    if isinstance(location, Path) and not location.exists():
-        return ()
-    reader = open_online_reader(location)
-    try:
-        ages = read_ages(reader)
-    finally:
-        reader.close()
+    with find_online_reader(settings.online_location) as reader:
+        ages = None if reader is None else read_ages(reader)
     return () if ages is None else tuple(view.name for view in plan.views if view.signature not in ages.current)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from tastemaker.features.plan import ViewPlan
+from tastemaker.features.stores.opening import stored_bytes
 from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.stream.freshness_metric import Freshness
 
@@ -96,9 +97,8 @@ class WorkerMetrics:
     def store_size(self, location: Path | str) -> None:
         """Measure an embedded store's files at each scrape; a server tells its size itself."""
         if isinstance(location, Path):
-            files = [location, location.with_name(location.name + "-wal")]
             size = Gauge("tastemaker_worker_store_bytes", "Size of the embedded online store", registry=self.registry)
-            size.set_function(lambda: float(sum(file.stat().st_size for file in files if file.exists())))
+            size.set_function(lambda: float(stored_bytes(location) or 0))
 
     def counted(self, more: Mapping[str, int]) -> None:
         """Add to the counts of records by outcome."""

@@ -204,7 +204,7 @@ def test_status_without_a_store_calls_everything_missing(settings: Settings) -> 
     shown = run("status").output
     assert len(re.findall("missing", shown)) == len(PLAN.views)
     assert "none runs" in shown
-    assert str(settings.online_path) in shown.replace("\n", "")
+    assert str(settings.online_location) in shown.replace("\n", "")
 
 
 def test_status_shows_rows_age_progress_and_edited_declarations(store: Settings) -> None:
@@ -237,7 +237,7 @@ def test_rebuild_of_a_complete_store_does_nothing(store: Settings) -> None:
     done = run("rebuild")
     assert done.exit_code == 0
     assert "All 5 views are complete" in done.output
-    assert store.online_path.exists()
+    assert store.online_location.exists()
 
 
 def test_rebuild_makes_a_store_that_is_not_there(settings: Settings) -> None:

@@ -59,6 +59,6 @@ def test_history_makes_no_online_store_and_a_rebuild_does(settings, tmp_path):
     PLAN.save(settings.plan_path)
     dataset = history(tmp_path)
     import_history(settings, dataset)
-    assert not settings.online_path.exists()
+    assert not settings.online_location.exists()
     rebuild_online(settings)
     assert purchases_of_u1(settings, dataset) == 2

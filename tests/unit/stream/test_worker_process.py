@@ -1,7 +1,6 @@
 """Starting and ending the worker's process, with the in-memory broker."""
 
 import os
-import socket
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 from stream_cases import CLOCK, PLAN, broker, event
 
+from benchmarks.local_kafka import free_port
 from tastemaker import names
 from tastemaker.broker.memory import MemoryBroker, MemoryConsumer
 from tastemaker.broker.protocol import BrokerUnavailable, Record
@@ -32,11 +32,6 @@ OUTCOMES = ("events", "duplicates", "dead_letters")
 OTHER_PLAN = FeaturePlan(views=PLAN.views[:1])
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     made = Settings(home=tmp_path, worker_metrics_port=free_port())
@@ -45,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def views_of_u1(settings: Settings, plan: FeaturePlan = PLAN) -> int:
-    reader = FeatureReader(settings.online_path, plan)
+    reader = FeatureReader(settings.online_location, plan)
     try:
         return int(reader.row(names.VIEW_USER_ACTIVITY, "u1", CLOCK.now_us())["views"])
     finally:
@@ -196,7 +191,7 @@ def test_new_view_is_built_while_the_others_go_on(settings):
     memory.producer().send(names.TOPIC_EVENTS, b"u1", encode_event(event("e3")))
 
     def is_built() -> bool:
-        reader = FeatureReader(settings.online_path, OTHER_PLAN)  # serves all the while
+        reader = FeatureReader(settings.online_location, OTHER_PLAN)  # serves all the while
         assert reader.row(names.VIEW_ITEM_ACTIVITY, "mug", CLOCK.now_us())["views"] in {3, 4}
         reader.close()
         try:

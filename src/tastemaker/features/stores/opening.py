@@ -1,12 +1,14 @@
 """From a location to the online store that is there."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from tastemaker.errors import DataError
 from tastemaker.features.stores.protocol import OnlineStore, StoreReader
 
-__all__ = ["MEMORY", "REDIS_SCHEMES", "open_online_reader", "open_online_store"]
+__all__ = ["MEMORY", "REDIS_SCHEMES", "find_online_reader", "open_online_reader", "open_online_store", "stored_bytes"]
 
 MEMORY: Final = "memory:"
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
@@ -56,6 +58,24 @@ def open_online_reader(location: Path | str) -> StoreReader:
     from tastemaker.features.stores.sqlite_reader import SqliteReader
 
     return SqliteReader(_path(location))
+
+
+@contextmanager
+def find_online_reader(location: Path | str) -> Iterator[StoreReader | None]:
+    """As :func:`open_online_reader`, for as long as it is needed; None where there is no file yet."""
+    if isinstance(location, Path) and not location.exists():
+        yield None
+        return
+    with closing(open_online_reader(location)) as reader:
+        yield reader
+
+
+def stored_bytes(location: Path | str) -> int | None:
+    """The size of an embedded store's files; None of a server, which tells its size itself."""
+    if not isinstance(location, Path):
+        return None
+    files = [location, location.with_name(location.name + "-wal")]
+    return sum(file.stat().st_size for file in files if file.exists())
 
 
 def _path(location: Path | str) -> Path:
