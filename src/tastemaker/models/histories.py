@@ -138,7 +138,7 @@ class Histories:
     def where(self, keep: npt.NDArray[np.bool_]) -> "Histories":
         """The same users with only those interactions at which ``keep [n]`` is true."""
         offsets = np.concatenate([[0], np.cumsum(keep)])[self.offsets].astype(np.int64)
-        return replace(self._at(np.flatnonzero(keep)), offsets=offsets)
+        return replace(self._at(np.flatnonzero(keep)), offsets=offsets, now=self.now)
 
     def at(self, now: npt.ArrayLike) -> "Histories":
         """The same interactions, asked about at another moment, one for all or ``[users]``."""
