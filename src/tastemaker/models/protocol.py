@@ -11,9 +11,13 @@ import pyarrow as pa
 
 from tastemaker.models.histories import Histories
 
-__all__ = ["FitContext", "Model", "Scores"]
+__all__ = ["PROTOCOLS", "FitContext", "Model", "Scores"]
 
 Scores = npt.NDArray[np.float32]
+
+# How lists are judged: by items drawn at random from each user's; by the last items of each user; by all that users do
+# after one moment; by the next item of users that training never saw.
+PROTOCOLS = ("random", "last-one", "temporal", "session")
 
 
 def _silent(message: str) -> None:
@@ -31,6 +35,12 @@ class FitContext:
             outside). None when nothing is known.
         validation: histories and what followed them, for early stopping: ``(history, relevant)`` with the same users;
             nothing of ``relevant`` is in the training data. None: the model stops by its own rule.
+        protocol: how the model will be judged, one of :data:`PROTOCOLS`; None: nobody knows, see
+            :func:`~tastemaker.models.validation.guess_protocol`. It describes the task, it tells nothing of the truth.
+        horizon: length of the window that is judged in the unit of the interactions' times; for ``temporal``.
+        relevant_per_user: mean number of distinct items that each user is judged by.
+        exclude_seen: whether the items of a user's own history are left out of the lists; None: unknown.
+        cutoffs: list lengths that are judged; empty when unknown.
         deadline: ``time.monotonic()`` by which the fit must return with what it has; None: no limit.
         progress: told what happens, in a line each.
     """
@@ -38,6 +48,11 @@ class FitContext:
     seed: int
     items: pa.Table | None = None
     validation: tuple[Histories, Histories] | None = None
+    protocol: str | None = None
+    horizon: float | None = None
+    relevant_per_user: float | None = None
+    exclude_seen: bool | None = None
+    cutoffs: tuple[int, ...] = ()
     deadline: float | None = None
     progress: Callable[[str], None] = field(default=_silent)
 
