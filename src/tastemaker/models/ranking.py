@@ -12,6 +12,7 @@ __all__ = ["PADDING", "blocks", "rank", "top_k"]
 
 PADDING = -1
 _CELLS = 8_000_000  # of the score block held at one time: 32 MB
+_GROUP = 32  # columns that share a maximum
 
 
 def top_k(scores: Scores, k: int) -> npt.NDArray[np.int32]:
@@ -32,18 +33,50 @@ def top_k(scores: Scores, k: int) -> npt.NDArray[np.int32]:
     ranked = np.full((n_users, k), PADDING, dtype=np.int32)
     if width == 0 or n_users == 0:
         return ranked
-    # The k-th highest value bounds the list; columns at it are taken from the left, so that ties are decided.
-    bound = np.partition(scores, n_items - width, axis=1)[:, n_items - width, None]
-    above = scores > bound
-    at = scores == bound
-    room = width - above.sum(axis=1, keepdims=True)
-    chosen = above | (at & (np.cumsum(at, axis=1) <= room))
-    columns = np.nonzero(chosen)[1].reshape(n_users, width)
-    values = np.take_along_axis(scores, columns, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    best = np.take_along_axis(columns, order, axis=1)
-    ranked[:, :width] = np.where(np.take_along_axis(values, order, axis=1) > -np.inf, best, PADDING)
+    bound = _bound(scores, width)
+    rows, columns = np.divmod(np.flatnonzero(scores > bound[:, None]), n_items)
+    tied = np.flatnonzero((np.bincount(rows, minlength=n_users) < width) & (bound > -np.inf))
+    if len(tied):
+        at_rows, at_columns = _leftmost(scores, bound, tied, width)
+        rows, columns = np.concatenate([rows, at_rows]), np.concatenate([columns, at_columns])
+    order = np.lexsort((columns, -scores[rows, columns], rows))
+    rows, columns = rows[order], columns[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n_users))[rows]
+    listed = place < width
+    ranked[rows[listed], place[listed]] = columns[listed]
     return ranked
+
+
+def _bound(scores: Scores, width: int) -> Scores:
+    """A value per row that at least ``width`` columns reach and few exceed, found in one pass.
+
+    Of the maxima of disjoint groups of columns, the ``width``-th highest: so many groups reach it, and those that
+    exceed it are fewer.
+    """
+    n_users, n_items = scores.shape
+    size = min(_GROUP, n_items // (2 * width))
+    if size > 1:
+        groups = n_items // size
+        scores = scores[:, : size * groups].reshape(n_users, size, groups).max(axis=1)
+    last = scores.shape[1] - width
+    return np.asarray(np.partition(scores, last, axis=1)[:, last])
+
+
+def _leftmost(
+    scores: Scores, bound: Scores, users: npt.NDArray[np.int64], width: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns of the ``width`` leftmost columns at the bound, looked for no further than needed."""
+    found_rows, found_columns = [], []
+    n_items, reach = scores.shape[1], _GROUP * width
+    while len(users):
+        at = scores[users, :reach] == bound[users, None]
+        count = np.cumsum(at, axis=1, dtype=np.int32)
+        done = (count[:, -1] >= width) | (reach >= n_items)
+        row, column = np.nonzero((at & (count <= width))[done])
+        found_rows.append(users[done][row])
+        found_columns.append(column)
+        users, reach = users[~done], reach * 8
+    return np.concatenate(found_rows), np.concatenate(found_columns)
 
 
 def blocks(n_users: int, n_items: int) -> list[npt.NDArray[np.int64]]:
