@@ -1,0 +1,1 @@
+"""The whole of it: tuned candidate sources, and a ranker over what they offer."""

@@ -1,0 +1,194 @@
+"""The pipeline as one model: tuned sources offer candidates, a ranker orders them."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.errors import DataError
+from tastemaker.models.histories import Histories
+from tastemaker.models.pipeline.candidates import Candidates, find_candidates
+from tastemaker.models.pipeline.facts import ItemFacts
+from tastemaker.models.pipeline.features import feature_names, ranking_features
+from tastemaker.models.pipeline.sources import DataFacts, choose_sources
+from tastemaker.models.pipeline.stack import Stack, fit_stack
+from tastemaker.models.pipeline.tuning import Tuned, tune
+from tastemaker.models.protocol import FitContext, Model, Scores
+from tastemaker.models.registry import create
+from tastemaker.models.validation import Validation, validation_part
+
+__all__ = ["Pipeline"]
+
+_BUDGET_S = 1_800.0  # where nobody set a deadline
+_STACK = 0.15  # share of the budget for the ranker and what is around it
+_K = 20
+_USEFUL = 0.02  # weight in the blend, relative to the largest, below which a source is left out
+_OFFERED = 1e6  # lifts candidates above all other items
+
+
+class Pipeline:
+    """Tunes every source on a part of the training data, learns to rank what they offer, fits them again on all of it.
+
+    Attributes:
+        each: candidates that a source may name.
+        report: after the fit: the protocol, every trial, the configuration chosen, and what the stack measured.
+    """
+
+    name = "tastemaker"
+
+    def __init__(self, *, each: int = 100, sources: tuple[str, ...] = ()) -> None:
+        """Set up.
+
+        Args:
+            each: candidates that a source may name.
+            sources: names of the models to blend; chosen by the data when left out.
+        """
+        self.each, self.sources = each, sources
+        self.report: dict[str, Any] = {}
+
+    @classmethod
+    def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
+        """Nothing: it tunes itself."""
+        return {}
+
+    def fit(self, train: Histories, context: FitContext) -> Self:
+        """Tune, stack, and fit again.
+
+        Raises:
+            DataError: there is nothing to learn from.
+        """
+        clock = _Clock.of(context)
+        facts = DataFacts.of(train)
+        self.exclude_seen = context.exclude_seen if context.exclude_seen is not None else facts.repeats < _USEFUL
+        part = validation_part(
+            train,
+            seed=context.seed,
+            protocol=context.protocol,
+            horizon=context.horizon,
+            relevant_per_user=context.relevant_per_user,
+        )
+        names = self.sources or choose_sources(facts, part.protocol, exclude_seen=self.exclude_seen)
+        context.progress(f"{part.protocol}: {part.history.n_users:,} validation users; sources {', '.join(names)}")
+        k = max(context.cutoffs, default=_K)
+        tuned = self._tune(names, part, context, clock, k)
+        if not tuned:
+            raise DataError("no source could be fitted; see the lines above for the reason of each")
+        tuned, stack = self._stack(tuned, part, context, k)
+        self._fit_again(tuned, train, context)
+        self._stack_, self._facts = stack, ItemFacts.of(train, context.items)
+        self._popularity = train.popularity() / max(1.0, float(train.popularity().max()))
+        self.report = {
+            "protocol": part.protocol,
+            "validation_users": part.history.n_users,
+            "trials": [asdict(trial) for one in self._tuned for trial in one.trials],
+            "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in tuned},
+            "blend": dict(zip((one.trial.source for one in tuned), stack.blend.tolist(), strict=True)),
+            "stack": stack.measured,
+            "seconds": round(time.monotonic() - clock.begun, 1),
+        }
+        return self
+
+    def score(self, histories: Histories) -> Scores:
+        """Candidates first, in the ranker's order; then everything else by popularity."""
+        found = find_candidates(self._models, histories, self.each, exclude_seen=self.exclude_seen)
+        ranked = self._stack_.score(ranking_features(found, histories, self._facts))
+        scores = np.repeat(self._popularity[None, :], histories.n_users, axis=0)
+        rows, places = np.nonzero(found.items >= 0)
+        scores[rows, found.items[rows, places]] = _order(ranked, found)[rows, places]
+        return scores
+
+    def _tune(
+        self, names: tuple[str, ...], part: Validation, context: FitContext, clock: "_Clock", k: int
+    ) -> list[Tuned]:
+        tuned: list[Tuned] = []
+        for at, name in enumerate(names):
+            # What has been fitted is fitted again in the end; the rest of the time is shared among those to come.
+            left = clock.end - time.monotonic() - clock.stack_s - sum(one.trial.fit_s for one in tuned)
+            waiting = sum(_weight(other) for other in names[at:])
+            slice_s = left * _weight(name) / waiting
+            if slice_s <= 0:
+                context.progress(f"{name}: left out, the budget is spent")
+                continue
+            until = time.monotonic() + slice_s / 2 if name == "two-tower" else time.monotonic() + slice_s * 2 / 3
+            found = tune(name, part, context, k=k, exclude_seen=self.exclude_seen, until=until)
+            if found is not None:
+                tuned.append(found)
+        self._tuned = tuned
+        return tuned
+
+    def _stack(self, tuned: list[Tuned], part: Validation, context: FitContext, k: int) -> tuple[list[Tuned], Stack]:
+        """Learn the blend of all, leave out who adds nothing, and learn the ranker over the others."""
+        facts = ItemFacts.of(part.train, context.items)
+        lists = _Lists.of([one.model for one in tuned], part, facts, self.each, self.exclude_seen)
+        names = [one.trial.source for one in tuned]
+        first = fit_stack(lists.features, lists.items, part.relevant, len(tuned), k=k, context=context, blend_only=True)
+        keep = first.blend > _USEFUL * first.blend.max()
+        context.progress("blend: " + ", ".join(f"{n} {w:.2f}" for n, w in zip(names, first.blend, strict=True)))
+        kept = [one for one, use in zip(tuned, keep, strict=True) if use]
+        if len(kept) < len(tuned):
+            lists = _Lists.of([one.model for one in kept], part, facts, self.each, self.exclude_seen)
+        columns = feature_names([one.trial.source for one in kept], facts)
+        stack = fit_stack(lists.features, lists.items, part.relevant, len(kept), k=k, context=context, names=columns)
+        return kept, stack
+
+    def _fit_again(self, tuned: list[Tuned], train: Histories, context: FitContext) -> None:
+        self._models: list[Model] = []
+        for at, one in enumerate(tuned):
+            share = context.remaining_s * one.trial.fit_s / max(1e-9, sum(other.trial.fit_s for other in tuned[at:]))
+            deadline = None if context.deadline is None else time.monotonic() + max(share, 1.0)
+            began = time.monotonic()
+            model = create(one.trial.source, **one.trial.hyperparameters)
+            self._models.append(model.fit(train, replace(context, deadline=deadline)))
+            context.progress(f"{one.trial.source}: fitted on everything in {time.monotonic() - began:.0f} s")
+
+
+def _weight(name: str) -> float:
+    """Of a source in the sharing of the budget."""
+    return {"two-tower": 4.0, "popularity": 0.1}.get(name, 1.0)
+
+
+def _order(ranked: npt.NDArray[np.float32], found: Candidates) -> npt.NDArray[np.float32]:
+    """Scores of candidates above those of all other items: ``[users, n]``."""
+    return np.clip(ranked, -_OFFERED / 2, _OFFERED / 2) + np.float32(_OFFERED)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """The budget: when the fit began, when it must end, and how long the stack may take."""
+
+    begun: float
+    end: float
+    stack_s: float
+
+    @classmethod
+    def of(cls, context: FitContext) -> Self:
+        total = min(context.remaining_s, _BUDGET_S) if context.deadline is None else context.remaining_s
+        now = time.monotonic()
+        return cls(now, now + total, _STACK * total)
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """Validation users' candidates with their features."""
+
+    items: npt.NDArray[np.int32]
+    features: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, models: list[Model], part: Validation, facts: ItemFacts, each: int, exclude_seen: bool) -> Self:
+        from tastemaker.models.ranking import blocks
+
+        items, features = [], []
+        for users in blocks(part.history.n_users, part.history.n_items):
+            history = part.history.take(users)
+            found = find_candidates(models, history, each, exclude_seen=exclude_seen)
+            items.append(found.items)
+            features.append(ranking_features(found, history, facts))
+        width = max(one.shape[1] for one in items)
+        return cls(
+            np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1])), constant_values=-1) for one in items]),
+            np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1]), (0, 0))) for one in features]),
+        )

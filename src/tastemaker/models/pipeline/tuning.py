@@ -1,0 +1,144 @@
+"""Search for the hyperparameters of one source within its share of the budget."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tastemaker.errors import DataError
+from tastemaker.models.protocol import FitContext, Model
+from tastemaker.models.quality import validation_ndcg
+from tastemaker.models.registry import create, load_class
+from tastemaker.models.validation import Validation
+
+__all__ = ["Trial", "Tuned", "tune"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration, fitted and measured.
+
+    Attributes:
+        source: the model's name.
+        hyperparameters: of the search space.
+        ndcg: of its lists for the validation users; NaN when the fit failed.
+        fit_s: seconds of the fit.
+        score_s: seconds to rank for the validation users.
+        error: why it failed; empty when it did not.
+    """
+
+    source: str
+    hyperparameters: Mapping[str, Any]
+    ndcg: float
+    fit_s: float
+    score_s: float
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """The best configuration of a source.
+
+    Attributes:
+        trial: of the best.
+        model: fitted on the training part of the validation split.
+        trials: all of them, in their order.
+    """
+
+    trial: Trial
+    model: Model
+    trials: tuple[Trial, ...] = field(default=())
+
+
+def tune(
+    source: str,
+    part: Validation,
+    context: FitContext,
+    *,
+    k: int,
+    exclude_seen: bool,
+    until: float,
+    patience: int = 8,
+    new: Callable[..., Model] = create,
+) -> Tuned | None:
+    """Try the defaults, then ever other values, with Optuna's tree-structured Parzen estimator (Bergstra et al., 2011).
+
+    Args:
+        source: name of the model.
+        part: what to learn from and what to be measured by.
+        context: of the fits.
+        k: cut-off of the NDCG.
+        exclude_seen: whether a user's own items are left out.
+        until: ``time.monotonic()`` at which to stop; no fit is begun that would take longer than what is left.
+        patience: trials in a row without a better one, after which to stop.
+        new: constructs the model.
+
+    Returns:
+        None when the defaults could not be fitted.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = {name: list(values) for name, values in load_class(source).space(part.train).items() if len(values) > 1}
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed))
+    defaults = new(source)
+    study.enqueue_trial({name: getattr(defaults, name) for name in space})
+    trials: list[Trial] = []
+    best: tuple[Trial, Model] | None = None
+    done: set[str] = set()
+    misses = 0
+    while misses < patience:
+        longest = max((trial.fit_s + trial.score_s for trial in trials), default=0.0)
+        if trials and (not space or time.monotonic() + longest > until):
+            break
+        asked = study.ask()
+        chosen = {name: asked.suggest_categorical(name, values) for name, values in space.items()}
+        key = json.dumps(chosen, sort_keys=True, default=str)
+        if key in done:
+            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+            misses += 1
+            continue
+        done.add(key)
+        trial, model = _try(source, chosen, part, replace(context, deadline=until), k, exclude_seen, new)
+        trials.append(trial)
+        context.progress(
+            f"{source}{_shown(chosen)}: {trial.error or f'NDCG@{k} {trial.ndcg:.4f}, {trial.fit_s:.0f} s'}"
+        )
+        if model is None:
+            study.tell(asked, state=optuna.trial.TrialState.FAIL)
+            if len(trials) == 1:
+                return None
+        else:
+            study.tell(asked, trial.ndcg)
+        if model is not None and (best is None or trial.ndcg > best[0].ndcg):
+            best, misses = (trial, model), 0
+        else:
+            misses += 1
+    return Tuned(best[0], best[1], tuple(trials)) if best else None
+
+
+def _try(
+    source: str,
+    chosen: Mapping[str, Any],
+    part: Validation,
+    context: FitContext,
+    k: int,
+    exclude_seen: bool,
+    new: Callable[..., Model],
+) -> tuple[Trial, Model | None]:
+    begun = time.monotonic()
+    try:
+        model = new(source, **chosen).fit(part.train, context)
+        fitted = time.monotonic()
+        ndcg = validation_ndcg(model, part.history, part.relevant, k, exclude_seen=exclude_seen)
+    except (DataError, MemoryError) as error:
+        took = time.monotonic() - begun
+        return Trial(source, chosen, float("nan"), took, 0.0, f"left out: {error}"), None
+    return Trial(source, chosen, ndcg, fitted - begun, time.monotonic() - fitted), model
+
+
+def _shown(chosen: Mapping[str, Any]) -> str:
+    return "".join(
+        f" {name}={value:g}" if isinstance(value, float) else f" {name}={value}" for name, value in chosen.items()
+    )
