@@ -18,7 +18,7 @@ from tastemaker.features.repository import apply
 from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
-from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.ranker_parameters import ReleaseRankerParameters
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
@@ -31,7 +31,7 @@ DAYS = 60
 ITEMS = 24
 SMALL = TrainingParameters(
     towers=TowerParameters(dimension=8, epochs=2, batch_pairs=64, history=10),
-    ranker=RankerParameters(hidden=(8,), epochs=2),
+    ranker=ReleaseRankerParameters(hidden=(8,), epochs=2),
     retrieval=RetrievalParameters(limit=32),
 )
 

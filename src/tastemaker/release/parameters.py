@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from tastemaker.release.item_item_parameters import ItemItemParameters
-from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.ranker_parameters import ReleaseRankerParameters
 from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import IntentParameters, RetrievalParameters
 
@@ -26,5 +26,5 @@ class TrainingParameters(BaseModel):
     towers: TowerParameters = TowerParameters()
     item_item: ItemItemParameters = ItemItemParameters()
     retrieval: RetrievalParameters = RetrievalParameters()
-    ranker: RankerParameters = RankerParameters()
+    ranker: ReleaseRankerParameters = ReleaseRankerParameters()
     intent: IntentParameters = IntentParameters()

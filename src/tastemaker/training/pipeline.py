@@ -153,15 +153,16 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     Raises:
         DataError: no list has a hit.
     """
-    from tastemaker.training.ranker import export_ranker, train_ranker
+    from tastemaker.models.ranker.export import export_ranker
+    from tastemaker.models.ranker.lists import RankingLists
+    from tastemaker.models.ranker.train import train_ranker
 
     run.out_dir.mkdir(parents=True, exist_ok=True)
     layout = RankingLayout.of(run.plan)
-    model, loss = train_ranker(
-        ranking_set.features, ranking_set.labels, run.parameters.ranker, seed=run.seed, progress=run.progress
-    )
-    export_ranker(model, layout.names, run.parameters.retrieval.limit, run.out_dir / RANKER)
-    return RankerFit({"ranker_loss": loss, "retrieval_recall": ranking_set.recall}, layout.names)
+    lists = RankingLists(ranking_set.features, ranking_set.labels[:, :, None], layout.names)
+    ranker = train_ranker(lists, run.parameters.ranker, seed=run.seed, progress=run.progress)
+    export_ranker(ranker, run.parameters.retrieval.limit, run.out_dir / RANKER)
+    return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, layout.names)
 
 
 def fit_retrieval_for_serving(run: TrainingRun) -> RetrievalFit:

@@ -18,7 +18,7 @@ from tastemaker.features.repository import apply
 from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem, FeatureState
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
-from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.ranker_parameters import ReleaseRankerParameters
 from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.serving.recommender import Recommender
@@ -32,7 +32,7 @@ PER_CATEGORY = 12
 USERS = 80
 PARAMETERS = TrainingParameters(
     towers=TowerParameters(dimension=16, epochs=16, batch_pairs=128, history=50),
-    ranker=RankerParameters(hidden=(16,), epochs=16, batch_lists=16),
+    ranker=ReleaseRankerParameters(hidden=(16,), epochs=16, batch_lists=16),
     retrieval=RetrievalParameters(limit=48),
 )
 

@@ -6,12 +6,9 @@ import pytest
 from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.events.item import Item
-from tastemaker.release.ranker_parameters import RankerParameters
 from tastemaker.release.tower_parameters import TowerParameters
 from tastemaker.retrieval.encoders import ItemEncoder, QueryEncoder
-from tastemaker.serving.ranking import Ranker
 from tastemaker.training.interactions import Interactions
-from tastemaker.training.ranker import export_ranker, train_ranker
 from tastemaker.training.tower_training import export_towers, train_towers
 
 DAY_US = 86_400_000_000
@@ -155,58 +152,3 @@ def test_shoppers_who_never_came_back_teach_nothing(items):
     )
     with pytest.raises(DataError, match="came back"):
         train_towers(once, items, ("purchase",), TOWERS, seed=1)
-
-
-def lists(n=120, candidates=12):
-    """Candidates of which the one with the largest first feature is bought; the third feature is missing at times."""
-    random = np.random.default_rng(2)
-    features = random.random((n, candidates, 3), dtype=np.float32) * 10
-    labels = (features[:, :, 0] == features[:, :, 0].max(axis=1, keepdims=True)).astype(np.float32)
-    features[::3, :, 2] = np.nan
-    features[:, -2:], labels[:, -2:] = 0.0, -1.0  # padding
-    return features, labels
-
-
-RANKER = RankerParameters(hidden=(16,), epochs=25, batch_lists=16, learning_rate=1e-2)
-
-
-def test_ranker_finds_what_is_bought_and_its_export_equals_it(tmp_path):
-    features, labels = lists()
-    model, _ = train_ranker(features, labels, RANKER, seed=1)
-    export_ranker(model, ("a", "b", "c"), 12, tmp_path / "ranker")
-    score = Ranker(tmp_path / "ranker", 12)
-    useful = np.flatnonzero((labels == 1).any(axis=1))
-    # By chance one list in ten.
-    assert np.mean([labels[index, np.argmax(score(features[index, :10]))] == 1 for index in useful]) > 0.85
-    np.testing.assert_allclose(score(features[0]), model(features[0]).numpy(), atol=1e-5)
-
-
-def test_ranker_scores_do_not_depend_on_what_else_is_in_the_batch(tmp_path):
-    features, labels = lists()
-    model, _ = train_ranker(features, labels, RANKER.model_copy(update={"epochs": 1}), seed=1)
-    export_ranker(model, ("a", "b", "c"), 8, tmp_path / "ranker")
-    score = Ranker(tmp_path / "ranker", 8)
-    np.testing.assert_allclose(score(features[1])[:3], score(features[1, :3]), atol=1e-6)
-    assert score(features[1, :0]).shape == (0,)
-
-
-def test_ranker_repeats_itself_by_seed():
-    features, labels = lists()
-    quick = RANKER.model_copy(update={"epochs": 2})
-    one, same = (train_ranker(features, labels, quick, seed=1)[0](features[0]).numpy() for _ in range(2))
-    np.testing.assert_array_equal(one, same)
-
-
-def test_feature_that_never_varied_says_nothing_later(tmp_path):
-    features, labels = lists()
-    features[:, :, 1] = 0.0
-    model, _ = train_ranker(features, labels, RANKER.model_copy(update={"epochs": 2}), seed=1)
-    shifted = features[0].copy()
-    shifted[:, 1] = 1_000.0
-    np.testing.assert_allclose(model(shifted).numpy(), model(features[0]).numpy(), atol=1e-6)
-
-
-def test_lists_without_a_hit_are_an_error_with_a_remedy():
-    features, labels = lists()
-    with pytest.raises(DataError, match="label window"):
-        train_ranker(features, np.zeros_like(labels), RANKER, seed=1)

@@ -6,7 +6,7 @@ import pytest
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.release.parameters import TrainingParameters
-from tastemaker.release.ranker_parameters import RankerParameters
+from tastemaker.release.ranker_parameters import ReleaseRankerParameters
 from tastemaker.settings import Settings
 from tastemaker.training.pipeline import TrainingRun, build_ranking_set, train_release
 
@@ -14,7 +14,7 @@ CUT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def run(tmp_path, **ranker):
-    parameters = TrainingParameters(ranker=RankerParameters(**ranker))
+    parameters = TrainingParameters(ranker=ReleaseRankerParameters(**ranker))
     plan = FeaturePlan(views=())
     return TrainingRun(Settings(home=tmp_path), plan, CUT, tmp_path / "release", seed=1, parameters=parameters)
 

@@ -1,0 +1,1 @@
+"""The ranker: scores candidates from user × item features, trained on whole lists of several outcomes."""

@@ -1,0 +1,74 @@
+"""The functions of a trained network that are called, exported and loaded."""
+
+from typing import Any
+
+from tastemaker.keras import tensorflow
+from tastemaker.models.ranker.calibration import Calibration
+from tastemaker.models.ranker.network import RankerModel, filled
+from tastemaker.models.ranker.objective import combined_score, relevance
+from tastemaker.models.ranker.parameters import RankerParameters
+
+tf = tensorflow()
+
+__all__ = ["ScoringModule"]
+
+
+class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
+    """Logits, scores and contributions of any number of candidates.
+
+    Args:
+        model: fitted.
+        names: of the features.
+        parameters: see there.
+        calibrations: of each outcome. Logits of several outcomes are added up only after Platt's map: softmax leaves
+            the level of each outcome's logits open.
+    """
+
+    def __init__(
+        self,
+        model: RankerModel,
+        names: tuple[str, ...],
+        parameters: RankerParameters,
+        calibrations: tuple[Calibration, ...],
+    ) -> None:
+        super().__init__()
+        self.model = model
+        several = len(parameters.outcomes) > 1
+        slope = tf.constant([one.slope if several else 1.0 for one in calibrations], tf.float32)
+        offset = tf.constant([one.offset if several else 0.0 for one in calibrations], tf.float32)
+        aims = parameters.objective
+        margin = names.index(aims.margin_feature) if aims.margin else None
+        novelty = names.index(aims.novelty_feature) if aims.novelty else None
+
+        def combine(logits: Any, raw: Any) -> Any:
+            relevant = relevance(slope * logits + offset, parameters.weights)
+            nothing = tf.zeros_like(relevant)
+            return combined_score(
+                relevant,
+                nothing if margin is None else raw[:, margin],
+                nothing if novelty is None else raw[:, novelty],
+                aims,
+            )
+
+        self._combine = combine
+        spec = tf.TensorSpec((None, len(names)), tf.float32, "features")
+        self.logits = tf.function(self._logits, input_signature=[spec])
+        self.score = tf.function(self.combined, input_signature=[spec])
+        self.contributions = tf.function(self._contributions, input_signature=[spec])
+
+    def combined(self, features: Any) -> Any:
+        """Combined score, float32 ``[n]``."""
+        return self._combine(self.model(features, training=False), features)
+
+    def _logits(self, features: Any) -> Any:
+        return self.model(features, training=False)
+
+    def _contributions(self, features: Any) -> Any:
+        """Gradient × input per feature, float32 ``[n, features]``; the average candidate's inputs are 0."""
+        raw, values = filled(features), self.model.standardise(features)
+        with tf.GradientTape() as tape:
+            tape.watch([raw, values])
+            score = self._combine(self.model.logits(values, raw), raw)
+        by_raw, by_value = tape.gradient(score, [raw, values], unconnected_gradients="zero")
+        value, flag = tf.split(by_value * values, 2, axis=1)
+        return value + flag + by_raw * raw
