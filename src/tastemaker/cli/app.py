@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tastemaker import __version__
-from tastemaker.cli import data, dead_letters, demo, features, lake, models, recommend, stack
+from tastemaker.cli import data, dead_letters, demo, evaluate, features, lake, models, recommend, stack
 from tastemaker.cli.console import fail
 from tastemaker.errors import TastemakerError
 
@@ -36,6 +36,7 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
+app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("send")(recommend.send)
 

@@ -4,13 +4,24 @@ Users are the unit of resampling, because one user's items are not independent o
 resamples serve every model and metric of one call, so differences between models are paired.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
 
-__all__ = ["LEVEL", "RESAMPLES", "Estimate", "bootstrap_means", "estimates", "paired_difference"]
+__all__ = [
+    "LEVEL",
+    "RESAMPLES",
+    "Estimate",
+    "bootstrap_known_means",
+    "bootstrap_means",
+    "estimates",
+    "interval_of",
+    "paired_difference",
+]
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -52,16 +63,54 @@ def bootstrap_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) ->
         raise DataError(f"an interval needs values [users, columns] of at least one user, not {values.shape}")
     if not np.isfinite(values).all():
         raise DataError("values hold NaN or infinity; leave out users for whom a metric is undefined")
-    users = len(values)
+    parts = [weights @ values / len(values) for weights in _weights(len(values), seed, resamples)]
+    return np.concatenate(parts)
+
+
+def bootstrap_known_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """As :func:`bootstrap_means`, where a user may lack a value: NaN takes no part in its column's mean.
+
+    Args:
+        values: ``[users, columns]``.
+        seed: makes it repeatable.
+        resamples: how many.
+
+    Returns:
+        ``[resamples, columns]``; NaN where a resample has no user with a value.
+
+    Raises:
+        DataError: there are no users.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or not len(values):
+        raise DataError(f"an interval needs values [users, columns] of at least one user, not {values.shape}")
+    known, group = np.unique(~np.isnan(values), axis=1, return_inverse=True)
+    filled, known = np.nan_to_num(values, copy=True), known.astype(np.float64)
+    parts = []
+    for weights in _weights(len(values), seed, resamples):
+        count = (weights @ known)[:, group.ravel()]
+        total = weights @ filled
+        parts.append(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+    return np.concatenate(parts)
+
+
+def interval_of(value: float, means: Floats, *, level: float = LEVEL) -> Estimate:
+    """An estimate from the means of resamples ``[resamples]``; means that are NaN do not count."""
+    known = means[~np.isnan(means)]
+    if not len(known):
+        return Estimate(value, value, value)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value, float(low), float(high))
+
+
+def _weights(users: int, seed: int, resamples: int) -> Iterator[Floats]:
+    """How often each resample draws each user, ``[some resamples, users]`` at one time."""
     rng = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
     step = max(1, _CELLS // users)
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         drawn = rng.integers(0, users, size=(size, users)) + np.arange(size)[:, None] * users
-        weights = np.bincount(drawn.ravel(), minlength=size * users).reshape(size, users)
-        means[start : start + size] = weights.astype(np.float64) @ values / users
-    return means
+        yield np.bincount(drawn.ravel(), minlength=size * users).reshape(size, users).astype(np.float64)
 
 
 def estimates(values: Floats, *, seed: int, level: float = LEVEL, resamples: int = RESAMPLES) -> list[Estimate]:

@@ -1,0 +1,122 @@
+"""``tastemaker evaluate``: models on any tables, by one protocol, with intervals."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tastemaker.cli.console import console, errors
+from tastemaker.cli.steps import Step, Steps
+from tastemaker.errors import DataError
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    train: Annotated[Path, typer.Option(help="Interactions to learn from: Parquet or CSV with user_id and item_id.")],
+    test: Annotated[Path, typer.Option(help="Interactions to be judged by, with the same columns.")],
+    out: Annotated[Path, typer.Option(help="Where to write the report (JSON).")],
+    history: Annotated[
+        Path | None,
+        typer.Option(help="What is known of each test user when asked; left out: their rows in train."),
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(help="item_id and any of title, category, price, created_at, vector."),
+    ] = None,
+    k: Annotated[str, typer.Option("--k", "-k", help="List lengths, separated by commas.")] = "10,20",
+    models: Annotated[
+        str, typer.Option(help="Separated by commas; the first is compared with the others.")
+    ] = "tastemaker,two-tower,ease,ials,item-knn,popularity",
+    exclude_seen: Annotated[
+        bool | None,
+        typer.Option(
+            "--exclude-seen/--include-seen",
+            show_default="by the data: excluded unless over 5 % of the train rows repeat a pair of user and item",
+            help="Whether lists leave out the items of the user's history.",
+        ),
+    ] = None,
+    budget_minutes: Annotated[
+        float | None, typer.Option(help="Minutes that each model may take to tune, train and rank.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with plots.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run models again that an earlier run finished.")] = False,
+) -> None:
+    """Compare models on your tables: learn from one, be judged by the other.
+
+    Columns: user_id, item_id (integers or strings); optional timestamp (numbers or times), event_type, weight. All
+    items of the train table are ranked for every test user. Each model runs in a process of its own. Finished models
+    are kept beside the report, so that a run that was stopped goes on where it was.
+    """
+    from tastemaker.evaluation.benchmark import run
+    from tastemaker.evaluation.benchmark.child import Settings
+    from tastemaker.evaluation.benchmark.isolation import Failure, Outcome
+    from tastemaker.evaluation.benchmark.table import duration, fact_lines, report_table
+    from tastemaker.evaluation.benchmark.task import build
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    settings = Settings(seed, _cutoffs(k), None if budget_minutes is None else budget_minutes * 60)
+    run.check(names, settings, out)
+    if html is not None:
+        _writable(html)
+    steps = Steps(console)
+    with steps.step("Reading the tables") as step:
+        task = build(train, test, history, items, exclude_seen=exclude_seen)
+        step.done(f"{task.history.n_users:,} test users, {task.train.n_items:,} items")
+    for line in fact_lines(task.facts):
+        console.print(f"  {line}", style="dim", highlight=False)
+
+    running: list[Step] = []
+    with steps.step(f"Running {len(names)} models") as step:
+        running.append(step)
+
+        def ended(name: str, outcome: Outcome | Failure, kept: bool) -> None:
+            if isinstance(outcome, Failure):
+                errors.print(f"  [bold red]✗[/] {name}: ", end="")
+                errors.print(f"{outcome.error} (what it printed: {outcome.log})", highlight=False, markup=False)
+                return
+            took = duration(outcome.measured["training_minutes"] * 60)
+            scored = duration(outcome.measured["scoring_seconds"])
+            memory = f"{outcome.measured['peak_memory_mib']:,.0f} MiB"
+            before = " by an earlier run with the same inputs (--fresh runs it again)" if kept else ""
+            console.print(f"  [green]✓[/] {name}: trained {took}, ranked {scored}, {memory}{before}", highlight=False)
+
+        current = [""]
+
+        def started(name: str) -> None:
+            current[0] = name
+            step.progress(name)
+
+        report = run.evaluate_models(
+            task,
+            run.Inputs(train, test, history, items),
+            names,
+            settings,
+            out,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            fresh=fresh,
+            started=started,
+            progress=lambda text: step.progress(f"{current[0]}: {text}"),
+            ended=ended,
+        )
+        step.done(f"{len(report.models)} have figures")
+    out.write_bytes(report.to_json())
+    for cutoff in report.cutoffs if report.models else ():
+        console.print(report_table(report, cutoff, console.width))
+    console.print(f"report: {out}", highlight=False)
+    if report.failed:
+        raise DataError(f"no figures for {', '.join(report.failed)}; the report has the others")
+
+
+def _cutoffs(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise DataError(f"--k {text!r}: give whole numbers separated by commas, such as 10,20") from None
+
+
+def _writable(path: Path) -> None:
+    if path.is_dir() or not path.parent.is_dir():
+        raise DataError(f"{path}: cannot be written; give a file in a directory that exists")

@@ -1,0 +1,1 @@
+"""Any models on any data: tables in, one report out."""

@@ -1,0 +1,171 @@
+"""One model in a process of its own: fit, rank, measure. ``python -m tastemaker.evaluation.benchmark.child``.
+
+Arguments: the directory of the task, the name of the model, where to write the results (without suffix), the settings
+as JSON. What happens is told on standard output, one JSON object per line; whatever else prints goes to standard error.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tastemaker.errors import TastemakerError
+from tastemaker.evaluation.benchmark.lists import make_lists
+from tastemaker.evaluation.benchmark.storage import load_task
+from tastemaker.models.protocol import FitContext
+from tastemaker.models.registry import create
+
+__all__ = ["FAILED", "Settings", "main", "run"]
+
+FAILED = 3  # exit status of a model that failed and said why
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run a model.
+
+    Attributes:
+        seed: of all that is random.
+        cutoffs: list lengths that are judged.
+        budget_s: seconds that fitting and ranking may take together; None: no limit.
+    """
+
+    seed: int
+    cutoffs: tuple[int, ...]
+    budget_s: float | None
+
+
+def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callable[[str], None]) -> None:
+    """Fit a model, rank for all test users, write ``<out>.npz`` (the lists) and last ``<out>.json`` (the measurements).
+
+    Args:
+        directory: of the task.
+        name: of the model.
+        out: path without suffix.
+        settings: see there.
+        tell: told what happens.
+
+    Raises:
+        DataError: the model cannot be fitted to this data, or its scores are no order.
+    """
+    task = load_task(directory)
+    model = create(name)
+    begun = time.monotonic()
+    deadline = (
+        None if settings.budget_s is None else begun + settings.budget_s - _scoring_margin(settings, task.history)
+    )
+    context = FitContext(
+        seed=settings.seed,
+        items=task.items,
+        protocol=task.protocol,
+        horizon=task.horizon,
+        relevant_per_user=task.relevant_per_user,
+        exclude_seen=task.exclude_seen,
+        cutoffs=settings.cutoffs,
+        deadline=deadline,
+        progress=tell,
+    )
+    tell("fitting")
+    model = model.fit(task.train, context)
+    fitted = time.monotonic()
+    users = task.history.n_users
+    lists = make_lists(
+        model,
+        task.history,
+        max(settings.cutoffs),
+        exclude_seen=task.exclude_seen,
+        progress=lambda done: tell(f"ranking: {done:,} of {users:,} users"),
+    )
+    ranked = time.monotonic()
+    arrays: dict[str, Any] = {"shown": lists.shown} | ({} if task.exclude_seen else {"novel": lists.novel})
+    np.savez(out.with_name(out.name + ".npz"), **arrays)
+    measured = {
+        "training_minutes": (fitted - begun) / 60,
+        "scoring_seconds": ranked - fitted,
+        "peak_memory_mib": peak_memory_mib(),
+        "seed": settings.seed,
+        "report": _jsonable(getattr(model, "report", {})),
+    }
+    partial = out.with_name(out.name + ".json.partial")
+    partial.write_text(json.dumps(measured))
+    partial.replace(out.with_name(out.name + ".json"))
+
+
+def peak_memory_mib() -> float:
+    """The most memory that this program held, in MiB.
+
+    On Linux from the kernel's account of the address space: ``getrusage`` of a process that was started by a larger
+    one also counts what that one held before the start.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / unit
+
+
+def _scoring_margin(settings: Settings, history: Any) -> float:
+    """Seconds of the budget that are kept for ranking: what a plain model needs, at most a fifth."""
+    assert settings.budget_s is not None
+    return min(0.2 * settings.budget_s, 5.0 + 1.5e-8 * history.n_users * history.n_items)
+
+
+def _jsonable(value: Any) -> Any:
+    """What JSON can hold of a model's own report: arrays become lists, other things their text, NaN nothing."""
+    if isinstance(value, dict):
+        return {str(key): _jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_jsonable(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def main(arguments: list[str]) -> int:
+    """Run with the command line's arguments; returns the exit status."""
+    # Libraries print what they like: only lines of this module reach the parent.
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(**fields: str) -> None:
+        channel.write(json.dumps(fields) + "\n")
+
+    directory, name, out, settings = arguments
+    given = json.loads(settings)
+    try:
+        run(
+            Path(directory),
+            name,
+            Path(out),
+            Settings(given["seed"], tuple(given["cutoffs"]), given["budget_s"]),
+            lambda message: say(progress=message),
+        )
+    except KeyboardInterrupt:
+        return 130
+    except TastemakerError as error:
+        say(error=str(error))
+        return FAILED
+    except MemoryError as error:
+        say(error=f"out of memory: {error}")
+        return FAILED
+    except Exception as error:  # a model may raise anything; the others go on
+        traceback.print_exc()
+        say(error=f"{type(error).__name__}: {error}")
+        return FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
