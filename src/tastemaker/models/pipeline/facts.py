@@ -20,12 +20,14 @@ class ItemFacts:
     Attributes:
         names: of the columns.
         columns: float32 ``[items, columns]``; NaN where a fact is not known.
+        span: from the first interaction of training to the last, in the unit of its times; 1 without times.
         category: int64 ``[items]``, -1 where none is known; None without categories.
         log_price: float32 ``[items]``, NaN where none is known; None without prices.
     """
 
     names: tuple[str, ...]
     columns: npt.NDArray[np.float32]
+    span: float = 1.0
     category: npt.NDArray[np.int64] | None = None
     log_price: npt.NDArray[np.float32] | None = None
 
@@ -43,6 +45,7 @@ class ItemFacts:
             "popularity": np.log1p(popularity),
             "repeats": np.where(popularity > 0, taken / np.maximum(popularity, 1) - 1, np.nan),
         }
+        span = 1.0
         if train.times is not None and len(train.items):
             start, end = float(train.times.min()), float(train.times.max())
             span = max(end - start, 1e-9)
@@ -63,7 +66,7 @@ class ItemFacts:
             with np.errstate(invalid="ignore"):
                 log_price = np.log1p(np.asarray(price, dtype=np.float32))
             facts["log_price"] = log_price
-        return cls(tuple(facts), np.stack(list(facts.values()), axis=1).astype(np.float32), codes, log_price)
+        return cls(tuple(facts), np.stack(list(facts.values()), axis=1).astype(np.float32), span, codes, log_price)
 
 
 def _column(items: pa.Table | None, name: str) -> list[object] | None:

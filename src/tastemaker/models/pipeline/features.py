@@ -14,7 +14,8 @@ __all__ = ["feature_names", "ranking_features"]
 Features = npt.NDArray[np.float32]
 
 _USER = ("events", "items")
-_PAIR = ("times_taken", "position", "since", "overdue")
+_HALF_LIVES = (0.02, 0.1, 0.4)  # shares of the time that training spans
+_PAIR = ("times_taken", "position", "since", "overdue", *(f"recency_{share:g}" for share in _HALF_LIVES))
 _CONTENT = ("category_share", "last_category", "price_gap")
 
 
@@ -52,7 +53,7 @@ def ranking_features(candidates: Candidates, histories: Histories, facts: ItemFa
         facts.columns[items],
         np.broadcast_to(np.log1p(lengths)[:, None, None], shape),
         np.broadcast_to(np.log1p(distinct)[:, None, None], shape),
-        _pairs(items, histories),
+        _pairs(items, histories, facts.span),
     ]
     if facts.category is not None or facts.log_price is not None:
         columns.append(_content(items, histories, facts))
@@ -68,11 +69,12 @@ def _standardised(scores: Features, real: npt.NDArray[np.bool_]) -> Features:
     return np.asarray(centred / np.maximum(spread, 1e-9), dtype=np.float32)
 
 
-def _pairs(items: npt.NDArray[np.int32], histories: Histories) -> Features:
-    """What each user did with each candidate before: ``[users, n, 4]``; NaN where it is new to them.
+def _pairs(items: npt.NDArray[np.int32], histories: Histories, span: float) -> Features:
+    """What each user did with each candidate before: ``[users, n, 7]``; NaN where it is new to them.
 
-    How often; how many events ago; how long ago, as a share of the user's own mean gap between events; and that time
-    in mean intervals between the user's purchases of the item, where there were several.
+    How often; how many events ago; how long ago, as a share of the user's own mean gap between events; that time in
+    mean intervals between the user's purchases of the item, where there were several; and how often with exponential
+    decay, for several half-lives.
     """
     found = np.full((*items.shape, len(_PAIR)), np.nan, dtype=np.float32)
     found[:, :, 0] = 0.0
@@ -84,21 +86,26 @@ def _pairs(items: npt.NDArray[np.int32], histories: Histories) -> Features:
     earliest, latest = order[first], order[first + count - 1]
     asked = np.arange(len(items))[:, None] * histories.n_items + items
     at = np.minimum(np.searchsorted(unique, asked), len(unique) - 1)
-    hit = unique[at] == asked
-    ends = histories.offsets[1:]
-    found[:, :, 0] = np.where(hit, np.log1p(count[at]), 0.0)
-    found[:, :, 1] = np.where(hit, np.log1p(ends[:, None] - 1 - latest[at]), np.nan)
+    user, place = np.nonzero(unique[at] == asked)
+    pair = at[user, place]
+    found[user, place, 0] = np.log1p(count[pair])
+    found[user, place, 1] = np.log1p(histories.offsets[1:][user] - 1 - latest[pair])
     ages = histories.ages
-    if ages is not None:
-        lengths = histories.lengths
-        oldest = np.zeros(histories.n_users)
-        oldest[lengths > 0] = ages[histories.offsets[:-1][lengths > 0]]
-        gap = np.maximum(oldest / np.maximum(lengths, 1), 1e-9)
-        since = ages[latest]
-        interval = (ages[earliest] - since) / np.maximum(count - 1, 1)
-        several = hit & (interval[at] > 0)
-        found[:, :, 2] = np.where(hit, np.log1p(since[at] / gap[:, None]), np.nan)
-        found[:, :, 3] = np.where(several, np.log1p(since[at] / np.maximum(interval[at], 1e-9)), np.nan)
+    if ages is None:
+        return found
+    lengths = histories.lengths
+    oldest = np.zeros(histories.n_users)
+    oldest[lengths > 0] = ages[histories.offsets[:-1][lengths > 0]]
+    gap = np.maximum(oldest / np.maximum(lengths, 1), 1e-9)
+    since = ages[latest]
+    interval = (ages[earliest] - since) / np.maximum(count - 1, 1)
+    several = interval > 0
+    overdue = np.where(several, np.log1p(since / np.where(several, interval, 1.0)), np.nan)
+    found[user, place, 2] = np.log1p(since[pair] / gap[user])
+    found[user, place, 3] = overdue[pair]
+    for column, share in enumerate(_HALF_LIVES, start=4):
+        decayed = np.add.reduceat(np.exp2(-ages / (share * span))[order], first)
+        found[user, place, column] = np.log1p(decayed[pair])
     return found
 
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.pipeline.candidates import Candidates, find_candidates
+from tastemaker.models.pipeline.candidates import find_candidates
 from tastemaker.models.pipeline.facts import ItemFacts
 from tastemaker.models.pipeline.features import feature_names, ranking_features
+from tastemaker.models.pipeline.lists import Lists, join
 from tastemaker.models.pipeline.sources import DataFacts, choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
 from tastemaker.models.pipeline.tuning import Tuned, tune
@@ -25,8 +26,9 @@ __all__ = ["Pipeline"]
 _BUDGET_S = 1_800.0  # where nobody set a deadline
 _STACK = 0.15  # share of the budget for the ranker and what is around it
 _K = 20
+_JUDGES = 0.3  # share of the lists that choose between blend and ranker
 _USEFUL = 0.02  # weight in the blend, relative to the largest, below which a source is left out
-_OFFERED = 1e6  # lifts candidates above all other items
+_OFFERED = 1e3  # (float32 keeps differences of 1e-4 there) lifts candidates above all other items
 
 
 class Pipeline:
@@ -76,9 +78,9 @@ class Pipeline:
         tuned = self._tune(names, part, context, clock, k)
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
-        tuned, stack = self._stack(tuned, part, context, k)
-        self._fit_again(tuned, train, context)
-        self._stack_, self._facts = stack, ItemFacts.of(train, context.items)
+        tuned, stack = self._stack(tuned, part, context, clock, k)
+        self._models = self._fitted(tuned, train, context)
+        self._order, self._facts = stack, ItemFacts.of(train, context.items)
         self._popularity = train.popularity() / max(1.0, float(train.popularity().max()))
         self.report = {
             "protocol": part.protocol,
@@ -94,10 +96,10 @@ class Pipeline:
     def score(self, histories: Histories) -> Scores:
         """Candidates first, in the ranker's order; then everything else by popularity."""
         found = find_candidates(self._models, histories, self.each, exclude_seen=self.exclude_seen)
-        ranked = self._stack_.score(ranking_features(found, histories, self._facts))
+        ranked = self._order.score(ranking_features(found, histories, self._facts))
         scores = np.repeat(self._popularity[None, :], histories.n_users, axis=0)
         rows, places = np.nonzero(found.items >= 0)
-        scores[rows, found.items[rows, places]] = _order(ranked, found)[rows, places]
+        scores[rows, found.items[rows, places]] = _lifted(ranked[rows, places])
         return scores
 
     def _tune(
@@ -119,30 +121,62 @@ class Pipeline:
         self._tuned = tuned
         return tuned
 
-    def _stack(self, tuned: list[Tuned], part: Validation, context: FitContext, k: int) -> tuple[list[Tuned], Stack]:
+    def _stack(
+        self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock", k: int
+    ) -> tuple[list[Tuned], Stack]:
         """Learn the blend of all, leave out who adds nothing, and learn the ranker over the others."""
-        facts = ItemFacts.of(part.train, context.items)
-        lists = _Lists.of([one.model for one in tuned], part, facts, self.each, self.exclude_seen)
-        names = [one.trial.source for one in tuned]
-        first = fit_stack(lists.features, lists.items, part.relevant, len(tuned), k=k, context=context, blend_only=True)
-        keep = first.blend > _USEFUL * first.blend.max()
-        context.progress("blend: " + ", ".join(f"{n} {w:.2f}" for n, w in zip(names, first.blend, strict=True)))
-        kept = [one for one, use in zip(tuned, keep, strict=True) if use]
+        learn, judge = self._lists([one.model for one in tuned], part, context)
+        blend = fit_stack(learn, judge, len(tuned), k=k, context=context).blend
+        context.progress(
+            "blend: " + ", ".join(f"{one.trial.source} {weight:.2f}" for one, weight in zip(tuned, blend, strict=True))
+        )
+        kept = [one for one, use in zip(tuned, blend > _USEFUL * blend.max(), strict=True) if use]
         if len(kept) < len(tuned):
-            lists = _Lists.of([one.model for one in kept], part, facts, self.each, self.exclude_seen)
-        columns = feature_names([one.trial.source for one in kept], facts)
-        stack = fit_stack(lists.features, lists.items, part.relevant, len(kept), k=k, context=context, names=columns)
-        return kept, stack
+            learn, judge = self._lists([one.model for one in kept], part, context)
+        more = self._earlier(kept, part, context, clock)
+        if more is not None:
+            learn = join(learn, more)
+        names = feature_names([one.trial.source for one in kept], ItemFacts.of(part.train, context.items))
+        return kept, fit_stack(learn, judge, len(kept), k=k, context=context, names=names)
 
-    def _fit_again(self, tuned: list[Tuned], train: Histories, context: FitContext) -> None:
-        self._models: list[Model] = []
+    def _lists(self, models: list[Model], part: Validation, context: FitContext) -> tuple[Lists, Lists]:
+        """Lists of the validation users: those to learn from, and those to judge by."""
+        facts = ItemFacts.of(part.train, context.items)
+        lists = Lists.of(models, part.history, part.relevant, facts, each=self.each, exclude_seen=self.exclude_seen)
+        judge = np.random.default_rng(context.seed).random(len(lists.items)) < _JUDGES
+        return lists.take(np.flatnonzero(~judge)), lists.take(np.flatnonzero(judge))
+
+    def _earlier(self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock") -> Lists | None:
+        """More lists: a second validation part is held out of the first one's training data."""
+        again_s = sum(one.trial.fit_s for one in tuned)
+        if time.monotonic() + 2 * again_s + clock.stack_s > clock.end:
+            return None
+        try:
+            second = validation_part(
+                part.train,
+                seed=context.seed + 1,
+                protocol=part.protocol,
+                horizon=context.horizon,
+                relevant_per_user=context.relevant_per_user,
+            )
+            models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 1.5 * again_s + 1))
+        except DataError as error:
+            context.progress(f"no second validation part: {error}")
+            return None
+        facts = ItemFacts.of(second.train, context.items)
+        return Lists.of(models, second.history, second.relevant, facts, each=self.each, exclude_seen=self.exclude_seen)
+
+    def _fitted(self, tuned: list[Tuned], train: Histories, context: FitContext) -> list[Model]:
+        """The chosen configurations, fitted on other data; each gets its share of the time."""
+        models: list[Model] = []
         for at, one in enumerate(tuned):
             share = context.remaining_s * one.trial.fit_s / max(1e-9, sum(other.trial.fit_s for other in tuned[at:]))
             deadline = None if context.deadline is None else time.monotonic() + max(share, 1.0)
             began = time.monotonic()
             model = create(one.trial.source, **one.trial.hyperparameters)
-            self._models.append(model.fit(train, replace(context, deadline=deadline)))
-            context.progress(f"{one.trial.source}: fitted on everything in {time.monotonic() - began:.0f} s")
+            models.append(model.fit(train, replace(context, deadline=deadline)))
+            context.progress(f"{one.trial.source}: fitted again in {time.monotonic() - began:.0f} s")
+        return models
 
 
 def _weight(name: str) -> float:
@@ -150,9 +184,9 @@ def _weight(name: str) -> float:
     return {"two-tower": 4.0, "popularity": 0.1}.get(name, 1.0)
 
 
-def _order(ranked: npt.NDArray[np.float32], found: Candidates) -> npt.NDArray[np.float32]:
-    """Scores of candidates above those of all other items: ``[users, n]``."""
-    return np.clip(ranked, -_OFFERED / 2, _OFFERED / 2) + np.float32(_OFFERED)
+def _lifted(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Scores of candidates, above those of all other items."""
+    return np.asarray(np.clip(scores, -_OFFERED / 2, _OFFERED / 2) + _OFFERED, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -168,27 +202,3 @@ class _Clock:
         total = min(context.remaining_s, _BUDGET_S) if context.deadline is None else context.remaining_s
         now = time.monotonic()
         return cls(now, now + total, _STACK * total)
-
-
-@dataclass(frozen=True, eq=False)
-class _Lists:
-    """Validation users' candidates with their features."""
-
-    items: npt.NDArray[np.int32]
-    features: npt.NDArray[np.float32]
-
-    @classmethod
-    def of(cls, models: list[Model], part: Validation, facts: ItemFacts, each: int, exclude_seen: bool) -> Self:
-        from tastemaker.models.ranking import blocks
-
-        items, features = [], []
-        for users in blocks(part.history.n_users, part.history.n_items):
-            history = part.history.take(users)
-            found = find_candidates(models, history, each, exclude_seen=exclude_seen)
-            items.append(found.items)
-            features.append(ranking_features(found, history, facts))
-        width = max(one.shape[1] for one in items)
-        return cls(
-            np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1])), constant_values=-1) for one in items]),
-            np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1]), (0, 0))) for one in features]),
-        )

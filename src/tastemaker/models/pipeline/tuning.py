@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,9 +30,9 @@ class Trial:
 
     source: str
     hyperparameters: Mapping[str, Any]
-    ndcg: float
-    fit_s: float
-    score_s: float
+    ndcg: float = float("nan")
+    fit_s: float = 0.0
+    score_s: float = 0.0
     error: str = ""
 
 
@@ -60,7 +60,6 @@ def tune(
     exclude_seen: bool,
     until: float,
     patience: int = 8,
-    new: Callable[..., Model] = create,
 ) -> Tuned | None:
     """Try the defaults, then ever other values, with Optuna's tree-structured Parzen estimator (Bergstra et al., 2011).
 
@@ -72,7 +71,6 @@ def tune(
         exclude_seen: whether a user's own items are left out.
         until: ``time.monotonic()`` at which to stop; no fit is begun that would take longer than what is left.
         patience: trials in a row without a better one, after which to stop.
-        new: constructs the model.
 
     Returns:
         None when the defaults could not be fitted.
@@ -82,7 +80,7 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = {name: list(values) for name, values in load_class(source).space(part.train).items() if len(values) > 1}
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed))
-    defaults = new(source)
+    defaults = create(source)
     study.enqueue_trial({name: getattr(defaults, name) for name in space})
     trials: list[Trial] = []
     best: tuple[Trial, Model] | None = None
@@ -100,7 +98,7 @@ def tune(
             misses += 1
             continue
         done.add(key)
-        trial, model = _try(source, chosen, part, replace(context, deadline=until), k, exclude_seen, new)
+        trial, model = _try(Trial(source, chosen), part, replace(context, deadline=until), k, exclude_seen=exclude_seen)
         trials.append(trial)
         context.progress(
             f"{source}{_shown(chosen)}: {trial.error or f'NDCG@{k} {trial.ndcg:.4f}, {trial.fit_s:.0f} s'}"
@@ -119,23 +117,17 @@ def tune(
 
 
 def _try(
-    source: str,
-    chosen: Mapping[str, Any],
-    part: Validation,
-    context: FitContext,
-    k: int,
-    exclude_seen: bool,
-    new: Callable[..., Model],
+    trial: Trial, part: Validation, context: FitContext, k: int, *, exclude_seen: bool
 ) -> tuple[Trial, Model | None]:
+    """Fit and measure; a model that the data does not suit is a failed trial."""
     begun = time.monotonic()
     try:
-        model = new(source, **chosen).fit(part.train, context)
+        model = create(trial.source, **trial.hyperparameters).fit(part.train, context)
         fitted = time.monotonic()
         ndcg = validation_ndcg(model, part.history, part.relevant, k, exclude_seen=exclude_seen)
     except (DataError, MemoryError) as error:
-        took = time.monotonic() - begun
-        return Trial(source, chosen, float("nan"), took, 0.0, f"left out: {error}"), None
-    return Trial(source, chosen, ndcg, fitted - begun, time.monotonic() - fitted), model
+        return replace(trial, fit_s=time.monotonic() - begun, error=f"left out: {error}"), None
+    return replace(trial, ndcg=ndcg, fit_s=fitted - begun, score_s=time.monotonic() - fitted), model
 
 
 def _shown(chosen: Mapping[str, Any]) -> str:

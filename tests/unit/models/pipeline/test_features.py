@@ -44,6 +44,8 @@ def test_pair_features_tell_what_a_user_did_with_an_item() -> None:
     )
     # Item 0 is taken every 4 units and the last time was 6 ago; item 1 was taken once.
     assert _column("overdue", facts)[0].tolist() == pytest.approx([np.log1p(6 / 4), np.nan, np.nan], nan_ok=True)
+    # Training spans 6 units: with a half-life of .4 * 6, item 0 counts 2 ** -(10 / 2.4) + 2 ** -(6 / 2.4).
+    assert _column("recency_0.4", facts)[0, 0] == pytest.approx(np.log1p(2 ** -(10 / 2.4) + 2 ** -(6 / 2.4)))
     assert np.isnan(_column("since", facts)[1, 0])
 
 
