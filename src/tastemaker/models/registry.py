@@ -13,6 +13,15 @@ __all__ = ["MODELS", "create", "load_class"]
 MODELS: Mapping[str, str] = MappingProxyType(
     {
         "popularity": "tastemaker.models.popularity:Popularity",
+        "recent-popularity": "tastemaker.models.recent_popularity:RecentPopularity",
+        "own-frequency": "tastemaker.models.own_frequency:OwnFrequency",
+        "item-knn": "tastemaker.models.item_knn:ItemKnn",
+        "user-knn": "tastemaker.models.user_knn:UserKnn",
+        "session-knn": "tastemaker.models.session_knn:SessionKnn",
+        "co-visitation": "tastemaker.models.co_visitation:CoVisitation",
+        "graph-filter": "tastemaker.models.graph_filter:GraphFilter",
+        "ease": "tastemaker.models.ease:Ease",
+        "ials": "tastemaker.models.ials:Ials",
         "two-tower": "tastemaker.models.two_tower.model:TwoTower",
         "tastemaker": "tastemaker.models.pipeline.model:Pipeline",
     }

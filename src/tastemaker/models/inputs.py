@@ -1,0 +1,93 @@
+"""What linear and neighbour models take from a history: one value per user and item, the newest worth most."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from tastemaker.errors import DataError
+from tastemaker.models.histories import Floats, Histories
+from tastemaker.models.protocol import FitContext
+
+__all__ = ["bounded", "item_degrees", "pairs", "recency", "require_interactions", "require_times", "values"]
+
+Ints = npt.NDArray[np.int64]
+
+
+def require_interactions(train: Histories) -> None:
+    """Refuse a table without rows.
+
+    Raises:
+        DataError: there is nothing to learn from.
+    """
+    if not len(train.items):
+        raise DataError("no interactions to learn from; give a train table with rows")
+
+
+def require_times(histories: Histories, model: str) -> None:
+    """Refuse histories without an order.
+
+    Raises:
+        DataError: there are no times.
+    """
+    if histories.times is None:
+        raise DataError(
+            f"model {model!r} learns from the order of interactions; give a timestamp column, or leave it out"
+        )
+
+
+def recency(histories: Histories, half_life: float | None) -> Floats:
+    """float32 ``[n]``: 1 for the newest interaction of a user, half of it ``half_life`` interactions before.
+
+    It counts interactions, not time: the same setting then fits sessions of minutes and customers of years.
+
+    Args:
+        histories: oldest first; without times all interactions weigh the same.
+        half_life: in interactions; None: all weigh the same.
+    """
+    if half_life is None or histories.times is None:
+        return np.ones(len(histories.items), np.float32)
+    back = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
+    return np.exp2(-back / half_life).astype(np.float32)
+
+
+def values(histories: Histories, half_life: float | None = None) -> sparse.csr_matrix:
+    """float32 ``[users, items]``: :func:`recency` of the newest interaction with each item; 1s without half-life."""
+    if half_life is None or histories.times is None:
+        return histories.matrix(binary=True)
+    weights = recency(histories, half_life)
+    # Columns sorted by item, then by age: the last of each run of equal items is the newest, and the largest.
+    order = np.lexsort((np.arange(len(weights)), histories.items, histories.rows))
+    rows, items = histories.rows[order], histories.items[order]
+    newest = np.ones(len(order), bool)
+    newest[:-1] = (rows[1:] != rows[:-1]) | (items[1:] != items[:-1])
+    kept = order[newest]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[newest], minlength=histories.n_users))])
+    shape = (histories.n_users, histories.n_items)
+    return sparse.csr_matrix((weights[kept], histories.items[kept], offsets), shape=shape)
+
+
+def item_degrees(matrix: sparse.csr_matrix) -> Floats:
+    """float32 ``[items]``: column sums, at least a tiny number, so that one may divide by them."""
+    return np.maximum(np.asarray(matrix.sum(axis=0), dtype=np.float32).ravel(), np.float32(1e-12))
+
+
+def pairs(train: Histories) -> float:
+    """Pairs of interactions of one user: the work of counting which items occur together."""
+    return float(np.square(train.lengths.astype(np.float64)).sum())
+
+
+def bounded(train: Histories, context: FitContext, *, pairs_per_second: float = 2e7, share: float = 0.5) -> Histories:
+    """As many of the newest interactions of each user as can be paired before the deadline.
+
+    Args:
+        train: every user's interactions.
+        context: its deadline counts.
+        pairs_per_second: what counting manages on a slow core.
+        share: of the remaining time that may be spent.
+    """
+    room = max(context.remaining_s, 1.0) * share * pairs_per_second
+    longest = int(train.lengths.max(initial=1))
+    while pairs(train) > room and longest > 8:
+        longest = longest * 3 // 4
+        train = train.last(longest)
+    return train

@@ -1,0 +1,97 @@
+"""User-kNN: what users with similar histories took (Herlocker et al., 1999), for histories that training never saw."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from tastemaker.errors import DataError
+from tastemaker.models.histories import Histories
+from tastemaker.models.inputs import require_interactions
+from tastemaker.models.protocol import FitContext, Scores
+
+__all__ = ["UserKnn"]
+
+_TIE = 1e-9  # popularity orders what no neighbour took
+
+
+class UserKnn:
+    """Items by the votes of the training histories that share most with the user's.
+
+    Similarity is a cosine: common items, weighted by how telling they are, over the root of the length.
+
+    Args:
+        neighbours: histories that vote.
+        rarity: an item of ``d`` users counts ``d ** -rarity`` in the similarity; 0: all alike.
+        normalise: a training history of ``n`` items counts ``n ** -normalise``; 0.5 is the cosine.
+        power: of the similarity in the vote; above 1 gives the nearest a larger say.
+        half_life: of an item of the user's history, in interactions; None: all count the same, as without times.
+        sample: latest training histories looked at per item: bounds the work of very popular items.
+
+    Raises:
+        DataError: a hyperparameter is outside its range.
+    """
+
+    name = "user-knn"
+
+    def __init__(
+        self,
+        *,
+        neighbours: int = 200,
+        rarity: float = 0.5,
+        normalise: float = 0.5,
+        power: float = 1.0,
+        half_life: float | None = 4.0,
+        sample: int = 5000,
+    ) -> None:
+        if min(neighbours, sample) < 1 or (half_life is not None and not half_life > 0):
+            raise DataError("user-knn needs neighbours and sample of at least 1, and a half-life above 0")
+        self.neighbours = neighbours
+        self.rarity = rarity
+        self.normalise = normalise
+        self.power = power
+        self.half_life = half_life
+        self.sample = sample
+
+    @classmethod
+    def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
+        """Neighbourhood and what makes users similar."""
+        choices: dict[str, tuple[Any, ...]] = {
+            "neighbours": (50, 200, 500, 1000),
+            "rarity": (0.0, 0.5, 1.0),
+            "normalise": (0.3, 0.5, 0.7),
+            "power": (1.0, 2.0),
+        }
+        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+
+    def fit(self, train: Histories, context: FitContext) -> Self:
+        """Index the histories.
+
+        Raises:
+            DataError: there are no interactions.
+        """
+        from tastemaker.models.history_neighbours import HistoryIndex
+
+        require_interactions(train)
+        self._index = HistoryIndex.of(train, normalise=self.normalise, half_life=None)
+        popularity = train.popularity()
+        self._item_weights = (np.maximum(popularity, 1.0) ** -self.rarity).astype(np.float32)
+        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        return self
+
+    def score(self, histories: Histories) -> Scores:
+        """Votes for each item."""
+        from tastemaker.models.history_neighbours import score_by_neighbours
+
+        scores = score_by_neighbours(
+            self._index,
+            histories,
+            self._item_weights,
+            neighbours=self.neighbours,
+            sample=self.sample,
+            half_life=self.half_life,
+            spread=None,
+            power=self.power,
+        )
+        scores += self._tie
+        return scores
