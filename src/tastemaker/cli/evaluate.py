@@ -103,9 +103,13 @@ def evaluate(
         )
         step.done(f"{len(report.models)} have figures")
     out.write_bytes(report.to_json())
+    if html is not None:
+        from tastemaker.evaluation.benchmark.page import report_page
+
+        html.write_text(report_page(report), encoding="utf-8")
     for cutoff in report.cutoffs if report.models else ():
         console.print(report_table(report, cutoff, console.width))
-    console.print(f"report: {out}", highlight=False)
+    console.print(f"report: {out}" + (f", page: {html}" if html else ""), highlight=False, soft_wrap=True)
     if report.failed:
         raise DataError(f"no figures for {', '.join(report.failed)}; the report has the others")
 

@@ -20,6 +20,7 @@ import numpy as np
 from tastemaker.errors import TastemakerError
 from tastemaker.evaluation.benchmark.lists import make_lists
 from tastemaker.evaluation.benchmark.storage import load_task
+from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext
 from tastemaker.models.registry import create
 
@@ -109,12 +110,12 @@ def peak_memory_mib() -> float:
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
+                return float(line.split()[1]) / 1024
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / unit
 
 
-def _scoring_margin(settings: Settings, history: Any) -> float:
+def _scoring_margin(settings: Settings, history: Histories) -> float:
     """Seconds of the budget that are kept for ranking: what a plain model needs, at most a fifth."""
     assert settings.budget_s is not None
     return min(0.2 * settings.budget_s, 5.0 + 1.5e-8 * history.n_users * history.n_items)

@@ -22,6 +22,7 @@ __all__ = ["Inputs", "check", "evaluate_models", "parts_directory"]
 
 _LONGEST = 1_000  # of a list
 _CHUNK = 1 << 22
+_KEY = 16  # hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -112,21 +113,28 @@ def evaluate_models(
     with tempfile.TemporaryDirectory(dir=kept, prefix="task-") as directory:
         saved = False
         for name in names:
-            part = kept / f"{name}-{hashlib.sha256(f'{state} {name}'.encode()).hexdigest()[:16]}"
+            part = kept / f"{name}-{hashlib.sha256(f'{state} {name}'.encode()).hexdigest()[:_KEY]}"
             if fresh:
-                for suffix in (".json", ".npz", ".log"):
-                    part.with_name(part.name + suffix).unlink(missing_ok=True)
+                _forget(kept, name)
             found: Outcome | Failure | None = finished(part)
             was_kept = found is not None
             if found is None:
                 if not saved:
                     save_task(task, Path(directory))
                     saved = True
+                _forget(kept, name)
                 started(name)
                 found = run_model(Path(directory), name, part, settings, progress)
             outcomes[name] = found
             ended(name, found, was_kept)
     return _report(task, inputs, settings, outcomes, created_at=created_at, progress=progress)
+
+
+def _forget(kept: Path, name: str) -> None:
+    """Remove what earlier runs left of a model."""
+    for suffix in (".json", ".npz", ".log"):
+        for path in kept.glob(f"{name}-{'[0-9a-f]' * _KEY}{suffix}"):
+            path.unlink(missing_ok=True)
 
 
 def _report(
