@@ -1,0 +1,53 @@
+"""The configuration that suits the data, where none is given."""
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from tastemaker.errors import DataError
+from tastemaker.models.histories import Histories
+from tastemaker.models.two_tower.parameters import TowerParameters
+
+__all__ = ["configure"]
+
+
+def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
+    """Fill in what is "auto".
+
+    Args:
+        train: what is learned from.
+        chosen: parameters by name; "auto" or absent ones are decided here.
+
+    Raises:
+        DataError: a parameter does not exist or has an impossible value.
+    """
+    given = {name: value for name, value in chosen.items() if value != "auto"}
+    unknown = set(given) - {field.name for field in fields(TowerParameters)}
+    if unknown:
+        raise DataError(f"there are no two-tower parameters {sorted(unknown)}")
+    ordered = train.times is not None
+    if not ordered and given.get("encoder", "weighted-mean") != "weighted-mean":
+        raise DataError(f"encoder {given['encoder']!r} needs an order; without times choose weighted-mean or auto")
+    automatic: dict[str, Any] = {
+        "ordered": ordered,
+        "time_unit": _time_unit(train),
+        "n_types": len(train.type_names) if train.types is not None else 0,
+    }
+    if not ordered:
+        automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 512, "learning_rate": 3e-3}
+    return TowerParameters(**(automatic | given))
+
+
+def _time_unit(train: Histories) -> float:
+    """The median time between two of a user's baskets; 0 when times are mere positions, or there are none."""
+    if train.times is None or len(train.items) < 2:
+        return 0.0
+    step = np.diff(train.times)
+    within = np.ones(len(step), dtype=np.bool_)
+    ends = train.offsets[1:-1]
+    within[ends[(ends > 0) & (ends < len(train.items))] - 1] = False
+    step = step[within & (step > 0)]
+    if not len(step) or step.min() == step.max():
+        return 0.0
+    return float(np.median(step))

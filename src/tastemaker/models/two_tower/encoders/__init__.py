@@ -1,0 +1,1 @@
+"""History encoders: packed histories to one query vector per position."""

@@ -1,0 +1,86 @@
+"""What early stopping looks at: a small validation part, and NDCG on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tastemaker.models.histories import Histories
+from tastemaker.models.protocol import Model
+from tastemaker.models.ranking import rank
+from tastemaker.models.two_tower.sequences import basket_starts
+
+__all__ = ["Validation", "hold_out", "ndcg_at", "sample"]
+
+_USERS = 2_000
+_SHARE = 0.05
+_LEAST = 20
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Histories and what followed them, the same users in both.
+
+    Attributes:
+        history: what is known.
+        relevant: what is to be found.
+        exclude_seen: nothing that is relevant was seen before, so that seen items only take up places.
+    """
+
+    history: Histories
+    relevant: Histories
+    exclude_seen: bool
+
+
+def sample(history: Histories, relevant: Histories, generator: np.random.Generator) -> Validation | None:
+    """At most 2,000 random users of a validation part; None when nobody has anything relevant."""
+    able = np.flatnonzero(relevant.lengths > 0)
+    if not len(able):
+        return None
+    chosen = np.sort(generator.choice(able, min(_USERS, len(able)), replace=False))
+    history, relevant = history.take(chosen), relevant.take(chosen)
+    repeated = history.matrix(binary=True).multiply(relevant.matrix(binary=True)).nnz
+    return Validation(history, relevant, exclude_seen=bool(repeated < 0.01 * len(relevant.items)))
+
+
+def hold_out(train: Histories, generator: np.random.Generator) -> tuple[Histories, Validation | None]:
+    """Take the last basket (without an order: a fifth at random) of a twentieth of the users, at most 2,000.
+
+    Args:
+        train: every user's interactions.
+        generator: of the choice.
+
+    Returns:
+        What is left to train on, and the validation part; None and everything when there are too few users.
+    """
+    begins = basket_starts(train)
+    baskets = np.bincount(train.rows, weights=begins, minlength=train.n_users)
+    able = np.flatnonzero(baskets >= 3 if train.times is not None else train.lengths >= 5)
+    n = min(_USERS, int(len(able) * _SHARE))
+    if n < _LEAST:
+        return train, None
+    chosen = np.zeros(train.n_users, dtype=np.bool_)
+    chosen[generator.choice(able, n, replace=False)] = True
+    if train.times is None:
+        hidden = chosen[train.rows] & (generator.random(len(train.items)) < 0.2)
+    else:
+        number = np.cumsum(begins)
+        last = np.zeros(train.n_users, dtype=number.dtype)
+        full = train.lengths > 0
+        last[full] = number[train.offsets[1:][full] - 1]
+        hidden = chosen[train.rows] & (number == last[train.rows])
+    kept, held = train.where(~hidden), train.where(hidden)
+    return kept, sample(kept, held, generator)
+
+
+def ndcg_at(model: Model, validation: Validation, k: int = 20) -> float:
+    """Mean NDCG of a model's lists, the ideal list cut at ``min(k, relevant)``."""
+    ranked = rank(model, validation.history, k, exclude_seen=validation.exclude_seen)
+    wanted = validation.relevant.matrix(binary=True).tocsr()
+    rows = np.repeat(np.arange(len(ranked)), k)
+    flat = ranked.ravel()
+    hit = np.zeros(len(flat))
+    listed = flat >= 0
+    hit[listed] = np.asarray(wanted[rows[listed], flat[listed]]).ravel()
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(np.diff(wanted.indptr), k)]
+    return float(np.mean((hit.reshape(len(ranked), k) @ discount) / ideal))
