@@ -84,11 +84,12 @@ def bootstrap_known_means(values: Floats, *, seed: int, resamples: int = RESAMPL
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or not len(values):
         raise DataError(f"an interval needs values [users, columns] of at least one user, not {values.shape}")
-    known, group = np.unique(~np.isnan(values), axis=1, return_inverse=True)
-    filled, known = np.nan_to_num(values, copy=True), known.astype(np.float64)
+    filled = np.nan_to_num(values, copy=True)
+    # Most columns lack the same users: each such set is counted once.
+    known, group = _distinct_columns(~np.isnan(values))
     parts = []
     for weights in _weights(len(values), seed, resamples):
-        count = (weights @ known)[:, group.ravel()]
+        count = (weights @ known)[:, group]
         total = weights @ filled
         parts.append(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
     return np.concatenate(parts)
@@ -101,6 +102,14 @@ def interval_of(value: float, means: Floats, *, level: float = LEVEL) -> Estimat
         return Estimate(value, value, value)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, float(low), float(high))
+
+
+def _distinct_columns(columns: npt.NDArray[np.bool_]) -> tuple[Floats, list[int]]:
+    """The distinct columns as 0 and 1, and which of them each column is."""
+    seen: dict[bytes, int] = {}
+    group = [seen.setdefault(column.tobytes(), len(seen)) for column in np.packbits(columns, axis=0).T]
+    first = [group.index(number) for number in range(len(seen))]
+    return columns[:, first].astype(np.float64), group
 
 
 def _weights(users: int, seed: int, resamples: int) -> Iterator[Floats]:

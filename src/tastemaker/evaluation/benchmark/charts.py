@@ -9,8 +9,8 @@ __all__ = ["Point", "Row", "interval_chart", "line_chart", "scatter_chart"]
 
 _ROW = 26  # pixels
 _LABEL = 132
-_VALUE = 178
-_WIDTH = 720
+_VALUE = 206
+_WIDTH = 760
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,9 @@ def judge(
         users = np.flatnonzero(part.relevant.lengths > 0)
         relevant = part.relevant.take(users)
         sizes[part.name] = len(users)
+        if len(part.relevant.items) == len(task.relevant.items) and (task.exclude_seen or not part.novel_lists):
+            _repeat(part.name, models, differences)  # the slice is the whole
+            continue
         chosen = {name: (found.novel if part.novel_lists else found.shown)[users] for name, found in lists.items()}
         values = {name: _accuracy(ranked, relevant, cutoffs) for name, ranked in chosen.items()}
         _estimate(values, models, differences, seed=seed, level=level, part=part.name)
@@ -126,6 +129,14 @@ def _beyond(ranked: npt.NDArray[np.int32], task: Task, known: Traits, cutoffs: t
         if known.categories is not None:
             found[f"calibration@{k}"] = beyond_accuracy.calibration(cut, known.taken, known.categories)
     return {name: value for name, value in found.items() if not np.isnan(value).all()}
+
+
+def _repeat(part: str, models: Mapping[str, Figures], differences: Mapping[str, Figures]) -> None:
+    """Give a slice that holds everything the figures of all users."""
+    for figures in (*models.values(), *differences.values()):
+        figures.slices[part] = {
+            name: found for name, found in figures.metrics.items() if name.split("@")[0] in metrics.RANKING_METRICS
+        }
 
 
 def _estimate(

@@ -23,7 +23,8 @@ _BEYOND = (
     "popularity_percentile",
     "calibration",
 )
-_LOWER_IS_BETTER = {"gini", "calibration", "popularity", "popularity_percentile"}
+_LOWER_IS_BETTER = {"gini", "calibration"}
+_NEITHER_IS_BETTER = {"popularity", "popularity_percentile"}
 
 
 def report_page(report: BenchmarkReport) -> str:
@@ -131,41 +132,40 @@ def _trade_off(report: BenchmarkReport, k: int) -> str:
 
 
 def _table(report: BenchmarkReport, metrics: Sequence[str], k: int) -> str:
+    """Metrics by model, the best value of each marked."""
     present = [name for name in metrics if any(f"{name}@{k}" in found.metrics for found in report.models.values())]
-    rows = {
-        name: [report.models[name].metrics.get(f"{metric}@{k}") for metric in present]
-        for name in report.best_first(f"ndcg@{k}")
-    }
-    return _grid([f"{name.replace('_', ' ')}@{k}" for name in present], rows, report.reference, present)
+    names = report.best_first(f"ndcg@{k}")
+    columns = [[report.models[name].metrics.get(f"{metric}@{k}") for name in names] for metric in present]
+    best = [_best(column, metric) for column, metric in zip(columns, present, strict=True)]
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in present)
+    body = []
+    for place, name in enumerate(names):
+        cells = "".join(_cell(column[place], top) for column, top in zip(columns, best, strict=True))
+        mark = ' class="strong"' if name == report.reference else ""
+        body.append(f"<tr{mark}><td>{escape(name)}</td>{cells}</tr>")
+    return f"<h3>At {k}</h3><table><thead><tr><th>model</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
 def _slices(report: BenchmarkReport, metric: str) -> str:
-    sizes: dict[str, int] = report.data["slices"]
-    rows = {
-        name: [report.models[name].slices.get(part, {}).get(metric) for part in sizes]
-        for name in report.best_first(metric)
-    }
-    heads = [f"{part} ({size:,})" for part, size in sizes.items()]
-    return f"<h3>{escape(metric)}, number of users in brackets</h3>" + _grid(
-        heads, rows, report.reference, [""] * len(sizes)
+    """A metric by slice and model, the best value of each slice marked."""
+    names = report.best_first(metric)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = []
+    for part, size in report.data["slices"].items():
+        found = [report.models[name].slices.get(part, {}).get(metric) for name in names]
+        cells = "".join(_cell(estimate, _best(found, metric)) for estimate in found)
+        body.append(f"<tr><td>{escape(part)}</td><td>{size:,}</td>{cells}</tr>")
+    return (
+        f"<h3>{escape(metric)}</h3><table><thead><tr><th>slice</th><th>users</th>{head}</tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table>"
     )
 
 
-def _grid(
-    heads: Sequence[str], rows: dict[str, list[Estimate | None]], reference: str | None, metrics: Sequence[str]
-) -> str:
-    """A table of models by columns, the best value of each column marked."""
-    best = []
-    for place, metric in enumerate(metrics):
-        values = [found[place].value for found in rows.values() if found[place] is not None]  # type: ignore[union-attr]
-        best.append((min if metric in _LOWER_IS_BETTER else max)(values, default=None))
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = []
-    for name, found in rows.items():
-        cells = "".join(_cell(estimate, best[place]) for place, estimate in enumerate(found))
-        mark = ' class="strong"' if name == reference else ""
-        body.append(f"<tr{mark}><td>{escape(name)}</td>{cells}</tr>")
-    return f"<table><thead><tr><th>model</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+def _best(found: Sequence[Estimate | None], metric: str) -> float | None:
+    values = [estimate.value for estimate in found if estimate is not None]
+    if metric in _NEITHER_IS_BETTER or len(values) < 2:
+        return None
+    return min(values) if metric in _LOWER_IS_BETTER else max(values)
 
 
 def _cell(estimate: Estimate | None, best: float | None) -> str:
