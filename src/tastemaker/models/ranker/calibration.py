@@ -53,7 +53,9 @@ def fit_calibration(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.flo
     if not 0 < hits.sum() < len(hits):
         return Calibration()
     slope, offset = _platt(scores, hits)
-    if hits.sum() < _ENOUGH or slope <= 0:
+    if slope <= 0:  # the scores say nothing, or the reverse: everything is as likely as the mean
+        return Calibration(0.0, float(np.log(hits.mean() / (1 - hits.mean()))))
+    if hits.sum() < _ENOUGH:
         return Calibration(slope, offset)
     knots, odds = _isotonic(scores, hits)
     return Calibration(slope, offset, tuple(knots.tolist()), tuple(odds.tolist()))

@@ -82,10 +82,10 @@ class Fitting:
         specs = signature(lists.features.shape[2], lists.labels.shape[2])
         model(tf.zeros((1, lists.features.shape[2])))  # makes the weights
         self._best = (-1.0, 0, model.get_weights())  # NDCG, epoch, weights
-        optimizer = keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["start_factor", "bias"])
-        model.compile(optimizer=optimizer)
-        self._step = tf.function(model.train_step, input_signature=[specs])
+        # Not the model's own, by compiling it: what is saved would hold the optimiser's state as well.
+        self._optimizer = keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay)
+        self._optimizer.exclude_from_weight_decay(var_names=["start_factor", "bias"])
+        self._step = tf.function(self._train_step, input_signature=[specs])
         self._logits = tf.function(model, input_signature=[tf.TensorSpec((None, lists.features.shape[2]))])
 
     def run(self) -> None:
@@ -119,14 +119,21 @@ class Fitting:
 
     def _epoch(self, epoch: int) -> bool:
         """One pass; False when time ran out before its end."""
-        self.model.reset_metrics()
+        total = steps = 0.0
         for batch in self._batches:
             # What judging the epoch will take is kept back.
             if time.monotonic() + self._judging_s >= self.deadline:
                 return False
-            self._loss = float(self._step(batch)["mean_loss"])
-            self._epochs = epoch
+            total, steps = total + float(self._step(batch)), steps + 1
+            self._loss, self._epochs = total / steps, epoch
         return True
+
+    def _train_step(self, batch: tuple[Any, ...]) -> Any:
+        with tf.GradientTape() as tape:
+            loss = self.model.compute_loss(batch, training=True)
+        weights = self.model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return loss
 
     def _judge(self, epoch: int) -> bool:
         """Judge the present weights, and keep them when they are the best so far; False when nothing was judged."""
@@ -134,7 +141,7 @@ class Fitting:
             return False
         begun = time.monotonic()
         logits = list_logits(self._logits, self.validation, self._judged)
-        ndcg = mean_ndcg(logits, self.validation.labels[self._judged], self.parameters.weights)
+        ndcg = mean_ndcg(logits, self.validation.labels[self._judged], self.parameters.weights, self.parameters.cutoff)
         self._curve.append(ndcg)
         if ndcg > self._best[0]:
             self._best, self.best_logits = (ndcg, epoch, self.model.get_weights()), logits
@@ -142,5 +149,5 @@ class Fitting:
         return True
 
     def _line(self, epoch: int) -> str:
-        judged = f", NDCG@10 {self._curve[-1]:.4f} on validation lists" if self._curve else ""
+        judged = f", NDCG@{self.parameters.cutoff} {self._curve[-1]:.4f} on validation lists" if self._curve else ""
         return f"ranker epoch {epoch} of {self.parameters.epochs}: loss {self._loss:.3f}{judged}"

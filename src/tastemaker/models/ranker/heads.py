@@ -18,6 +18,11 @@ def deep_layers(hidden: tuple[int, ...], dropout: float) -> Any:
     return keras.Sequential(layers)
 
 
+# A step of Adam is as long for a bias as for any weight, and biases have further to go: the last place of a list may
+# be seen a hundred times less than the first. They must not lag behind features that the places went by.
+_GAIN = 10.0
+
+
 class GatedExperts(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """Several networks, mixed for each outcome by a softmax gate of its own; MMoE, Ma et al., KDD 2018.
 
@@ -71,12 +76,12 @@ class PositionTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
     """What a place in the list adds to each outcome, whatever stands there; used in training only.
 
     The shallow tower of Zhao et al. (RecSys 2019) and PAL (Guo et al., RecSys 2019), one bias per place. An unknown
-    place adds nothing; some known ones are hidden in training, so that the features are learned without them too.
+    place adds nothing; those of some lists are hidden in training, so that the features are learned without them too.
 
     Args:
         max_position: places from here on share one bias.
         outcomes: how many biases a place has.
-        dropout: share of places hidden in training.
+        dropout: share of lists whose places are hidden in training.
     """
 
     def __init__(self, max_position: int, outcomes: int, dropout: float) -> None:
@@ -88,5 +93,7 @@ class PositionTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
         """int32 ``[lists, candidates]`` (from 1; 0 not known) to float32 ``[lists, candidates, outcomes]``."""
         place = tf.clip_by_value(positions, 0, self.max_position)
         if training and self.dropout:
-            place = tf.where(tf.random.uniform(tf.shape(place)) < self.dropout, 0, place)
-        return tf.gather(self.bias, place) * tf.cast(place > 0, tf.float32)[:, :, None]
+            # Whole lists: a softmax compares the candidates of one, with their places or without.
+            hidden = tf.random.uniform([tf.shape(place)[0], 1]) < self.dropout
+            place = tf.where(hidden, 0, place)
+        return _GAIN * tf.gather(self.bias, place) * tf.cast(place > 0, tf.float32)[:, :, None]

@@ -79,6 +79,7 @@ class Standardise(keras.layers.Layer):  # type: ignore[misc, name-defined]
     def __init__(self, scales: Scales) -> None:
         super().__init__()
         self.mean = tf.constant(scales.mean, tf.float32)
+        self.typical = tf.constant(np.sign(scales.mean) * np.expm1(np.abs(scales.mean)), tf.float32)
         self.factor = tf.constant(scales.factor, tf.float32)
         self.flag = tf.constant(scales.flag, tf.float32)
 

@@ -70,7 +70,7 @@ class RankerModel(tfrs.Model):  # type: ignore[misc, name-defined]
         self.position = PositionTower(parameters.max_position, outcomes, parameters.position_dropout)
         self.start_weights = None if wide_start is None else tf.constant(wide_start[:, None], tf.float32)
         self.start_factor = None if wide_start is None else tf.Variable(start_factor, name="start_factor")
-        self.task = tfrs.tasks.Ranking(loss=ListwiseSoftmax(), loss_metrics=[keras.metrics.Mean(name="mean_loss")])
+        self.task = tfrs.tasks.Ranking(loss=ListwiseSoftmax(), metrics=[])
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """float32 ``[n, features]`` to logits, float32 ``[n, outcomes]``."""

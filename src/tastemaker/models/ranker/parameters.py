@@ -43,6 +43,7 @@ class RankerParameters(BaseModel):
         learning_rate: of AdamW.
         weight_decay: of AdamW.
         epochs: passes over the lists, at most.
+        cutoff: of the validation NDCG.
         patience: epochs without a better validation NDCG after which training stops.
         batch_lists: lists per step.
         loss: ``listwise``: softmax over a whole list; ``sampled``: over its hits and some drawn negatives.
@@ -50,7 +51,8 @@ class RankerParameters(BaseModel):
         outcomes: what may follow an impression, one label each, the one that matters most last.
         outcome_weights: value of each outcome, in the loss and in the score; 1 each when left empty.
         experts: of several outcomes: networks that their gates choose from (MMoE, Ma et al., KDD 2018).
-        position_dropout: share of positions hidden in training, so that the features learn without them too.
+        position_dropout: share of lists whose positions are hidden in training, so that the features are learned
+            without them too.
         max_position: positions from here on share one bias.
         objective: see there.
     """
@@ -67,6 +69,7 @@ class RankerParameters(BaseModel):
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     epochs: int = Field(default=10, ge=1)
+    cutoff: int = Field(default=10, ge=1)
     patience: int = Field(default=3, ge=1)
     batch_lists: int = Field(default=64, ge=1)
     loss: Literal["listwise", "sampled"] = "listwise"

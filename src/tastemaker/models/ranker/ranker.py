@@ -33,7 +33,7 @@ class RankerCard(BaseModel):
         parameters: see there.
         calibrations: of each outcome.
         report: of the fit.
-        weights_hash: SHA-256 of the file of weights; empty before the ranker is saved.
+        weights_hash: SHA-256 of the weights; empty before the ranker is saved.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -144,5 +144,14 @@ class Ranker:
 
 
 def _weights_hash(directory: Path) -> str:
-    parts = sorted((directory / "variables").glob("variables.data-*"))
-    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    """Of names and values: the files hold names of layers too, which count up within a process."""
+    tf = tensorflow()
+    try:
+        reader = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
+        found = hashlib.sha256()
+        for name in sorted(reader.get_variable_to_shape_map()):
+            if not name.startswith("_"):
+                found.update(name.encode() + reader.get_tensor(name).tobytes())
+    except (tf.errors.OpError, ValueError) as error:
+        raise DataError(f"the weights in {directory} do not read ({error}); train the ranker again") from error
+    return found.hexdigest()

@@ -16,7 +16,7 @@ class FitReport(BaseModel):
         loss: mean of the last epoch; NaN when no step was taken.
         stopped: why training ended.
         best_epoch: whose weights were kept; 0 is before training.
-        validation_ndcg: NDCG@10 on the validation lists before training and after each epoch; empty without them.
+        validation_ndcg: NDCG on the validation lists before training and after each epoch; empty without them.
         calibration_error: per outcome, of probabilities on validation lists that they were not fitted on; empty
             without validation lists.
         seconds: wall time.

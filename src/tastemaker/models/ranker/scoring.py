@@ -64,11 +64,11 @@ class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
         return self.model(features, training=False)
 
     def _contributions(self, features: Any) -> Any:
-        """Gradient × input per feature, float32 ``[n, features]``; the average candidate's inputs are 0."""
+        """Gradient × input per feature, float32 ``[n, features]``, both from the typical candidate on."""
         raw, values = filled(features), self.model.standardise(features)
         with tf.GradientTape() as tape:
             tape.watch([raw, values])
             score = self._combine(self.model.logits(values, raw), raw)
         by_raw, by_value = tape.gradient(score, [raw, values], unconnected_gradients="zero")
         value, flag = tf.split(by_value * values, 2, axis=1)
-        return value + flag + by_raw * raw
+        return value + flag + by_raw * (raw - self.model.standardise.typical)
