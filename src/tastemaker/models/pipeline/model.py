@@ -10,7 +10,9 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
+from tastemaker.models.pipeline.broaden import Broadening, choose_places, trade_off
 from tastemaker.models.pipeline.candidates import find_candidates
+from tastemaker.models.pipeline.exposure import exposed
 from tastemaker.models.pipeline.facts import ItemFacts
 from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
@@ -18,6 +20,7 @@ from tastemaker.models.pipeline.sources import DataFacts, choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
 from tastemaker.models.pipeline.tuning import Tuned, tune
 from tastemaker.models.protocol import FitContext, Model, Scores
+from tastemaker.models.ranking import blocks, top_k
 from tastemaker.models.registry import create
 from tastemaker.models.validation import Validation, validation_part
 
@@ -41,15 +44,18 @@ class Pipeline:
 
     name = "tastemaker"
 
-    def __init__(self, *, each: int = 100, sources: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, each: int = 100, sources: tuple[str, ...] = (), ndcg_for_coverage: float = 0.0) -> None:
         """Set up.
 
         Args:
             each: candidates that a source may name.
             sources: names of the models to blend; chosen by the data when left out.
+            ndcg_for_coverage: share of the NDCG that may be given for lists that show more of the catalogue. The
+                report has the curve, whatever is chosen.
         """
-        self.each, self.sources = each, sources
+        self.each, self.sources, self.ndcg_for_coverage = each, sources, ndcg_for_coverage
         self.report: dict[str, Any] = {}
+        self._broadening: Broadening | None = None
 
     @classmethod
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
@@ -78,29 +84,70 @@ class Pipeline:
         tuned = self._tune(names, part, context, clock, k)
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
-        tuned, stack = self._stack(tuned, part, context, clock, k)
-        self._models = self._fitted(tuned, train, context)
-        self._order, self._facts = stack, ItemFacts.of(train, context.items)
-        self._popularity = train.popularity() / max(1.0, float(train.popularity().max()))
+        tuned, self._order = self._stack(tuned, part, context, clock, k)
+        self._use([one.model for one in tuned], part.train, context)
+        curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed)
+        self._use(self._fitted(tuned, train, context), train, context)
+        places = choose_places(curve, self.ndcg_for_coverage) if self.ndcg_for_coverage > 0 else 0
+        if places:
+            self._broadening = Broadening.of(self._lists_and_scores, train, k, places, seed=context.seed)
         self.report = {
             "protocol": part.protocol,
             "validation_users": part.history.n_users,
             "trials": [asdict(trial) for one in self._tuned for trial in one.trials],
             "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in tuned},
-            "blend": dict(zip((one.trial.source for one in tuned), stack.blend.tolist(), strict=True)),
-            "stack": stack.measured,
+            "blend": dict(zip((one.trial.source for one in tuned), self._order.blend.tolist(), strict=True)),
+            "ndcg": self._order.measured,
+            "coverage_for_ndcg": [asdict(point) for point in curve],
+            "places_for_coverage": places,
             "seconds": round(time.monotonic() - clock.begun, 1),
         }
         return self
 
     def score(self, histories: Histories) -> Scores:
         """Candidates first, in the ranker's order; then everything else by popularity."""
-        found = find_candidates(self._models, histories, self.each, exclude_seen=self.exclude_seen)
+        if self._broadening is None:
+            return self._scored(histories)[0]
+        scores, everything = self._scored(histories, everything=True)
+        ranked = top_k(scores, self._broadening.k)
+        lists = exposed(ranked, everything, self._broadening.bonus, self._broadening.places)
+        # The list as it is wanted lies above everything else, best first.
+        rows, places = np.nonzero(lists >= 0)
+        scores[rows, lists[rows, places]] = 2 * _OFFERED - places
+        return scores
+
+    def _use(self, models: list[Model], train: Histories, context: FitContext) -> None:
+        """Score by these sources, and by what this training data says of items."""
+        self._models, self._facts = models, ItemFacts.of(train, context.items)
+        self._popularity = train.popularity() / max(1.0, float(train.popularity().max()))
+        self._broadening = None
+
+    def _scored(self, histories: Histories, *, everything: bool = False) -> tuple[Scores, Scores]:
+        """Scores with candidates on top; and, when asked for, the blend over the whole catalogue."""
+        found = find_candidates(
+            self._models,
+            histories,
+            self.each,
+            exclude_seen=self.exclude_seen,
+            blend=self._order.blend if everything else None,
+        )
         ranked = self._order.score(ranking_features(found, histories, self._facts))
         scores = np.repeat(self._popularity[None, :], histories.n_users, axis=0)
         rows, places = np.nonzero(found.items >= 0)
         scores[rows, found.items[rows, places]] = _lifted(ranked[rows, places])
-        return scores
+        return scores, scores if found.everything is None else found.everything
+
+    def _lists_and_scores(self, histories: Histories, k: int) -> tuple[npt.NDArray[np.int32], Scores]:
+        """Lists without broadening, and the blend: ``[users, k]`` and ``[users, items]``."""
+        ranked, every = [], []
+        for users in blocks(histories.n_users, histories.n_items):
+            asked = histories.take(users)
+            scores, everything = self._scored(asked, everything=True)
+            if self.exclude_seen:
+                scores[asked.rows, asked.items] = -np.inf
+            ranked.append(top_k(scores, k))
+            every.append(everything)
+        return np.concatenate(ranked), np.concatenate(every)
 
     def _tune(
         self, names: tuple[str, ...], part: Validation, context: FitContext, clock: "_Clock", k: int
