@@ -39,8 +39,8 @@ class CoVisitation:
         window: int = 10,
         fade: float = 0.7,
         backward: float = 0.5,
-        exponent: float = 0.3,
-        smoothing: float = 5.0,
+        exponent: float = 0.15,
+        smoothing: float = 10.0,
         half_life: float | None = 1.5,
         targets: int = 300,
     ) -> None:
@@ -63,10 +63,10 @@ class CoVisitation:
         """Reach and direction of transitions, smoothing, memory."""
         return {
             "window": (3, 10, 30),
-            "fade": (0.5, 0.7, 0.9),
-            "backward": (0.0, 0.5, 1.0),
-            "exponent": (0.0, 0.3, 0.5),
-            "smoothing": (0.0, 5.0, 20.0),
+            "fade": (0.5, 0.7, 0.85),
+            "backward": (0.0, 0.2, 0.5, 0.9),
+            "exponent": (0.0, 0.15, 0.3),
+            "smoothing": (2.0, 10.0, 40.0),
             "half_life": (0.7, 1.5, 4.0, 12.0),
         }
 

@@ -23,9 +23,10 @@ class GraphFilter:
 
     With ``R`` the interactions divided by the roots of the degrees of user and item, a history ``x`` scores
     ``x R'R + low_pass * x D^-1/2 V V' D^1/2``, where ``V`` holds the leading right singular vectors of ``R`` and ``D``
-    the items' degrees. That is GF-CF. An ``exponent`` other than one half tilts the first filter to ``x D^(1/2 - e) R'R
-    D^(e - 1/2)``, which favours popular items above it. ``sharpening`` above 0 then takes out what is shared with everybody, as BSPM does
-    (Choi et al., SIGIR 2023): scores go through ``exp(-sharpening * R'R)``, computed on the leading components.
+    the items' degrees. That is GF-CF. An ``exponent`` ``e`` other than one half tilts the first filter to
+    ``x D^(1/2 - e) R'R D^(e - 1/2)``, which favours popular items above it. ``sharpening`` above 0 then takes out what
+    is shared with everybody, as BSPM does (Choi et al., SIGIR 2023): scores go through ``exp(-sharpening * R'R)``,
+    computed on the leading components.
 
     Args:
         components: of the low pass.
@@ -43,7 +44,7 @@ class GraphFilter:
     def __init__(
         self,
         *,
-        components: int = 256,
+        components: int = 512,
         low_pass: float = 0.3,
         sharpening: float = 0.0,
         exponent: float = 0.5,
@@ -63,7 +64,7 @@ class GraphFilter:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Size and weight of the low pass, sharpening, normalisation."""
         choices: dict[str, tuple[Any, ...]] = {
-            "components": (64, 256, 512),
+            "components": (128, 512, 768),
             "low_pass": (0.0, 0.1, 0.3, 1.0),
             "sharpening": (0.0, 1.0, 2.5),
             "exponent": (0.5, 0.6),

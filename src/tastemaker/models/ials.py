@@ -44,9 +44,9 @@ class Ials:
     def __init__(
         self,
         *,
-        dim: int = 128,
-        regularisation: float = 0.01,
-        unobserved: float = 0.1,
+        dim: int = 256,
+        regularisation: float = 0.0003,
+        unobserved: float = 0.03,
         frequency: float = 1.0,
         epochs: int = 12,
         half_life: float | None = 4.0,
@@ -66,11 +66,11 @@ class Ials:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Size, regularisation and what the unobserved weighs."""
         choices: dict[str, tuple[Any, ...]] = {
-            "dim": (64, 128, 256),
-            "regularisation": (0.001, 0.003, 0.01, 0.03),
-            "unobserved": (0.03, 0.1, 0.3, 1.0),
+            "dim": (128, 256, 512),
+            "regularisation": (0.0001, 0.0003, 0.001, 0.003),
+            "unobserved": (0.01, 0.03, 0.1, 0.3),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Alternate.

@@ -37,11 +37,11 @@ class ItemKnn:
     def __init__(
         self,
         *,
-        neighbours: int = 200,
-        shrinkage: float = 0.0,
+        neighbours: int = 500,
+        shrinkage: float = 2.0,
         damping: float = 0.5,
-        exponent: float = 0.5,
-        half_life: float | None = 4.0,
+        exponent: float = 0.7,
+        half_life: float | None = 2.0,
     ) -> None:
         if neighbours < 1 or shrinkage < 0 or (half_life is not None and not half_life > 0):
             raise DataError("item-knn needs neighbours of at least 1, a shrinkage of at least 0, a half-life above 0")
@@ -55,12 +55,12 @@ class ItemKnn:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Neighbourhoods and what they weigh."""
         choices: dict[str, tuple[Any, ...]] = {
-            "neighbours": (50, 200, 800),
+            "neighbours": (100, 500, 1000),
             "shrinkage": (0.0, 2.0, 10.0),
             "damping": (0.0, 0.5, 1.0),
-            "exponent": (0.3, 0.5, 0.7),
+            "exponent": (0.5, 0.7, 0.85),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Find each item's neighbours.

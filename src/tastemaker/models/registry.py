@@ -22,6 +22,7 @@ MODELS: Mapping[str, str] = MappingProxyType(
         "graph-filter": "tastemaker.models.graph_filter:GraphFilter",
         "ease": "tastemaker.models.ease:Ease",
         "ials": "tastemaker.models.ials:Ials",
+        "lightgbm-ranker": "tastemaker.models.lightgbm_ranker:LightgbmRanker",
         "two-tower": "tastemaker.models.two_tower.model:TwoTower",
         "tastemaker": "tastemaker.models.pipeline.model:Pipeline",
     }

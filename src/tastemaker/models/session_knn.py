@@ -47,8 +47,8 @@ class SessionKnn:
         half_life: float | None = 1.5,
         spread: float | None = 2.0,
         age: float | None = None,
-        rarity: float = 0.3,
-        normalise: float = 0.5,
+        rarity: float = 0.2,
+        normalise: float = 0.4,
         power: float = 1.0,
         sample: int = 2000,
     ) -> None:
@@ -68,13 +68,13 @@ class SessionKnn:
         """Neighbourhood, decays and weights."""
         choices: dict[str, tuple[Any, ...]] = {
             "neighbours": (100, 500, 1500),
-            "rarity": (0.0, 0.3, 0.6),
-            "normalise": (0.2, 0.5),
-            "power": (1.0, 2.0),
+            "rarity": (0.0, 0.2, 0.5),
+            "normalise": (0.2, 0.4, 0.7),
+            "power": (1.0, 1.5),
         }
         if train.times is None:
             return choices
-        decays = {"half_life": (0.7, 1.5, 4.0), "spread": (1.0, 2.0, 5.0, None), "age": (0.05, 0.2, 1.0, None)}
+        decays = {"half_life": (0.7, 1.5, 4.0), "spread": (1.0, 2.0, 5.0, None), "age": (0.2, 0.5, None)}
         return {**choices, **decays}
 
     def fit(self, train: Histories, context: FitContext) -> Self:

@@ -38,11 +38,11 @@ class UserKnn:
         self,
         *,
         neighbours: int = 200,
-        rarity: float = 0.5,
+        rarity: float = 0.7,
         normalise: float = 0.5,
         power: float = 1.0,
         half_life: float | None = 4.0,
-        sample: int = 5000,
+        sample: int = 2000,
     ) -> None:
         if min(neighbours, sample) < 1 or (half_life is not None and not half_life > 0):
             raise DataError("user-knn needs neighbours and sample of at least 1, and a half-life above 0")
@@ -57,10 +57,10 @@ class UserKnn:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Neighbourhood and what makes users similar."""
         choices: dict[str, tuple[Any, ...]] = {
-            "neighbours": (50, 200, 500, 1000),
-            "rarity": (0.0, 0.5, 1.0),
+            "neighbours": (50, 100, 200, 500),
+            "rarity": (0.3, 0.7, 1.0),
             "normalise": (0.3, 0.5, 0.7),
-            "power": (1.0, 2.0),
+            "power": (0.7, 1.0, 1.5),
         }
         return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
 
