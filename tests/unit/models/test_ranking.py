@@ -63,3 +63,16 @@ def test_rank_tells_how_far_it_is() -> None:
 def test_blocks_cover_every_user_once(users: int, items: int) -> None:
     found = blocks(users, items)
     assert np.concatenate([np.array([], int), *found]).tolist() == list(range(users))
+
+
+@pytest.mark.parametrize("width", [31, 32, 33, 641, 5000])
+@pytest.mark.parametrize("levels", [2, 40, 10**6])
+def test_top_k_of_wide_rows_equals_a_full_stable_sort(width: int, levels: int) -> None:
+    # Wide rows are bounded by maxima of groups of columns; few levels mean that most columns are tied at the bound.
+    scores = np.random.default_rng(width).integers(0, levels, (7, width)).astype(np.float32)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :20]
+    assert np.array_equal(top_k(scores, 20), order)
+
+
+def test_top_k_of_a_wide_row_without_anything_to_list_is_padding() -> None:
+    assert top_k(np.full((1, 500), -np.inf, np.float32), 2).tolist() == [[PADDING, PADDING]]
