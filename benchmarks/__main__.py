@@ -8,7 +8,19 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import demo, faults, freshness, ingest, item_matrix, ndcg, online_read, parity, scale_out, training_set
+from benchmarks import (
+    demo,
+    faults,
+    freshness,
+    ingest,
+    item_matrix,
+    ndcg,
+    online_read,
+    parity,
+    ranker,
+    scale_out,
+    training_set,
+)
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
@@ -20,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "ndcg": ndcg.run,
     "online_read": online_read.run,
     "parity": parity.run,
+    "ranker": ranker.run,
     "scale_out": scale_out.run,
     "training_set": training_set.run,
 }
