@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Point", "Row", "interval_chart", "line_chart", "scatter_chart"]
+__all__ = ["Point", "Row", "curve_chart", "interval_chart", "scatter_chart"]
 
 _ROW = 26  # pixels
 _LABEL = 132
@@ -97,61 +97,75 @@ def scatter_chart(points: Sequence[Point], *, title: str, x_name: str, y_name: s
         y_name: at the top of the axis.
         height: of the picture in pixels.
     """
-    across = _ticks(0.0, max(point.x for point in points))
-    up = _ticks(0.0, max(point.y for point in points))
-    left, right, top, bottom = 52, _WIDTH - 120, 22, height - 40
-
-    def x(value: float) -> float:
-        return left + (value - across[0]) / (across[-1] - across[0]) * (right - left)
-
-    def y(value: float) -> float:
-        return bottom - (value - up[0]) / (up[-1] - up[0]) * (bottom - top)
-
-    parts = []
-    for tick in up:
-        parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(f'<text class="tick" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{_short(tick)}</text>')
-    for tick in across:
-        parts.append(
-            f'<text class="tick" x="{x(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{_short(tick)}</text>'
-        )
-    parts.append(f'<text class="axis" x="{right}" y="{bottom + 34}" text-anchor="end">{escape(x_name)}</text>')
-    parts.append(f'<text class="axis" x="0" y="12">{escape(y_name)}</text>')
+    frame = _Frame(points, height, from_zero=True)
+    parts = frame.parts(x_name, y_name)
     taken: list[float] = []
     for point in sorted(points, key=lambda point: -point.y):
         mark = " strong" if point.strong else ""
-        at = y(point.y) + 4
+        at = frame.y(point.y) + 4
         # A label keeps its distance from those above it that are drawn already.
         while any(abs(at - other) < 13 for other in taken):
             at += 2
         taken.append(at)
-        parts.append(f'<circle class="dot{mark}" cx="{x(point.x):.1f}" cy="{y(point.y):.1f}" r="5"/>')
-        parts.append(f'<text class="label{mark}" x="{x(point.x) + 10:.1f}" y="{at:.1f}">{escape(point.label)}</text>')
+        parts.append(f'<circle class="dot{mark}" cx="{frame.x(point.x):.1f}" cy="{frame.y(point.y):.1f}" r="5"/>')
+        parts.append(
+            f'<text class="label{mark}" x="{frame.x(point.x) + 10:.1f}" y="{at:.1f}">{escape(point.label)}</text>'
+        )
     return _svg(parts, height, title)
 
 
-def line_chart(values: Sequence[float], *, title: str, height: int = 120) -> str:
-    """Values in their order, joined.
+def curve_chart(points: Sequence[Point], *, title: str, x_name: str, y_name: str, height: int = 220) -> str:
+    """Marks joined in their order, the axes as long as the values need.
 
     Args:
-        values: at least two, finite.
+        points: at least two, finite.
         title: read out by screen readers.
+        x_name: below the axis.
+        y_name: at the top of the axis.
         height: of the picture in pixels.
     """
-    ticks = _ticks(min(values), max(values))
-    left, right, top, bottom = 64, _WIDTH - 120, 8, height - 8
-
-    def at(place: int, value: float) -> str:
-        across = left + place / (len(values) - 1) * (right - left)
-        return f"{across:.1f},{bottom - (value - ticks[0]) / (ticks[-1] - ticks[0]) * (bottom - top):.1f}"
-
-    points = [at(place, value) for place, value in enumerate(values)]
-    parts = [
-        f'<text class="tick" x="{left - 8}" y="{bottom + 4}" text-anchor="end">{_short(ticks[0])}</text>',
-        f'<text class="tick" x="{left - 8}" y="{top + 4}" text-anchor="end">{_short(ticks[-1])}</text>',
-        f'<polyline class="curve" points="{" ".join(points)}"/>',
-    ]
+    frame = _Frame(points, height, from_zero=False)
+    path = " ".join(f"{frame.x(point.x):.1f},{frame.y(point.y):.1f}" for point in points)
+    parts = [*frame.parts(x_name, y_name), f'<polyline class="curve" points="{path}"/>']
+    for point in points:
+        x, y = frame.x(point.x), frame.y(point.y)
+        parts.append(f'<circle class="dot strong" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+        if point.label:
+            parts.append(f'<text class="tick" x="{x + 6:.1f}" y="{y - 6:.1f}">{escape(point.label)}</text>')
     return _svg(parts, height, title)
+
+
+class _Frame:
+    """Two axes and where values lie between them."""
+
+    def __init__(self, points: Sequence[Point], height: float, *, from_zero: bool) -> None:
+        low = [0.0] if from_zero else []
+        self._across = _ticks(min(low + [point.x for point in points]), max(point.x for point in points))
+        self._up = _ticks(min(low + [point.y for point in points]), max(point.y for point in points))
+        self._left, self._right, self._top, self._bottom = 64, _WIDTH - 120, 22, height - 40
+
+    def x(self, value: float) -> float:
+        return self._left + (value - self._across[0]) / (self._across[-1] - self._across[0]) * (
+            self._right - self._left
+        )
+
+    def y(self, value: float) -> float:
+        return self._bottom - (value - self._up[0]) / (self._up[-1] - self._up[0]) * (self._bottom - self._top)
+
+    def parts(self, x_name: str, y_name: str) -> list[str]:
+        """Grid, ticks and names."""
+        left, right, bottom = self._left, self._right, self._bottom
+        parts = []
+        for tick in self._up:
+            y = self.y(tick)
+            parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            parts.append(f'<text class="tick" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{_short(tick)}</text>')
+        for tick in self._across:
+            x = self.x(tick)
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{_short(tick)}</text>')
+        parts.append(f'<text class="axis" x="{right}" y="{bottom + 34}" text-anchor="end">{escape(x_name)}</text>')
+        parts.append(f'<text class="axis" x="0" y="12">{escape(y_name)}</text>')
+        return parts
 
 
 def _svg(parts: Sequence[str], height: float, title: str) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -134,8 +135,15 @@ def _jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
+def _end_with_parent() -> None:
+    """Wait until standard input closes, which the parent holds open: nobody is left who wants the results."""
+    os.read(0, 1)
+    os._exit(130)
+
+
 def main(arguments: list[str]) -> int:
     """Run with the command line's arguments; returns the exit status."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Libraries print what they like: only lines of this module reach the parent.
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

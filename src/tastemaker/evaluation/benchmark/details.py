@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tastemaker.evaluation.benchmark.charts import line_chart
+from tastemaker.evaluation.benchmark.charts import Point, curve_chart
 
 __all__ = ["details"]
 
@@ -20,12 +20,27 @@ def details(value: Any, title: str = "") -> str:
         rows = "".join(f"<li><b>{escape(str(key))}</b> {details(inner, str(key))}</li>" for key, inner in value.items())
         return f"<ul>{rows}</ul>"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        if len(value) > 2 and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value):
-            return line_chart([float(one) for one in value], title=title) + f"<small>{_plain_list(value)}</small>"
+        if len(value) > 2 and all(_is_number(one) for one in value):
+            points = [Point("", float(place), float(one)) for place, one in enumerate(value)]
+            return (
+                curve_chart(points, title=title, x_name="place", y_name=title) + f"<small>{_plain_list(value)}</small>"
+            )
         if value and all(isinstance(one, Mapping) for one in value):
-            return _table(value)
+            return _trade_off(value, title) + _table(value)
         return _plain_list(value)
     return escape(_plain(value))
+
+
+def _trade_off(rows: Sequence[Mapping[str, Any]], title: str) -> str:
+    """What accuracy is given for coverage, as a curve; nothing for rows of anything else."""
+    if len(rows) < 2 or not all(_is_number(row.get("coverage")) and _is_number(row.get("ndcg")) for row in rows):
+        return ""
+    points = [Point("", float(row["coverage"]), float(row["ndcg"])) for row in rows]
+    return curve_chart(points, title=title, x_name="coverage of the catalogue", y_name="NDCG")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

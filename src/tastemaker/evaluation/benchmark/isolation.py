@@ -74,7 +74,7 @@ def run_model(
     with log.open("w") as printed:
         child = subprocess.Popen(
             [*command, str(directory), name, str(out), json.dumps(asdict(settings))],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
             text=True,

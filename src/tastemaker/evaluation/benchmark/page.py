@@ -163,7 +163,7 @@ def _slices(report: BenchmarkReport, metric: str) -> str:
 
 def _best(found: Sequence[Estimate | None], metric: str) -> float | None:
     values = [estimate.value for estimate in found if estimate is not None]
-    if metric in _NEITHER_IS_BETTER or len(values) < 2:
+    if metric in _NEITHER_IS_BETTER or len(set(values)) < 2:
         return None
     return min(values) if metric in _LOWER_IS_BETTER else max(values)
 
