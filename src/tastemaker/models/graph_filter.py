@@ -15,7 +15,8 @@ from tastemaker.models.spectrum import right_vectors
 __all__ = ["GraphFilter"]
 
 _TIE = 1e-9  # popularity orders what no filter reaches
-_PASSES = 3
+_PASSES = 2
+_PER_SECOND = 10.0  # components that a slow machine finds in a second, where a deadline leaves little time
 
 
 class GraphFilter:
@@ -23,16 +24,14 @@ class GraphFilter:
 
     With ``R`` the interactions divided by the roots of the degrees of user and item, a history ``x`` scores
     ``x R'R + low_pass * x D^-1/2 V V' D^1/2``, where ``V`` holds the leading right singular vectors of ``R`` and ``D``
-    the items' degrees. That is GF-CF. An ``exponent`` ``e`` other than one half tilts the first filter to
-    ``x D^(1/2 - e) R'R D^(e - 1/2)``, which favours popular items above it. ``sharpening`` above 0 then takes out what
-    is shared with everybody, as BSPM does (Choi et al., SIGIR 2023): scores go through ``exp(-sharpening * R'R)``,
-    computed on the leading components.
+    the items' degrees. That is GF-CF. ``sharpening`` above 0 then takes out what is shared with everybody, as BSPM does
+    (Choi et al., SIGIR 2023): scores go through ``exp(-sharpening * R'R)``, computed on the leading components, where
+    ``R'R`` is diagonal.
 
     Args:
         components: of the low pass.
         low_pass: its weight.
         sharpening: strength of the sharpening; 0: none.
-        exponent: tilt of the first filter; 0.5 as published.
         half_life: of an item of a history, in interactions; None: all count the same, as they do without times.
 
     Raises:
@@ -45,9 +44,8 @@ class GraphFilter:
         self,
         *,
         components: int = 512,
-        low_pass: float = 0.3,
-        sharpening: float = 0.0,
-        exponent: float = 0.5,
+        low_pass: float = 0.5,
+        sharpening: float = 0.5,
         half_life: float | None = 4.0,
     ) -> None:
         if components < 1 or low_pass < 0 or sharpening < 0 or (half_life is not None and not half_life > 0):
@@ -57,7 +55,6 @@ class GraphFilter:
         self.components = components
         self.low_pass = low_pass
         self.sharpening = sharpening
-        self.exponent = exponent
         self.half_life = half_life
 
     @classmethod
@@ -65,9 +62,8 @@ class GraphFilter:
         """Size and weight of the low pass, sharpening, normalisation."""
         choices: dict[str, tuple[Any, ...]] = {
             "components": (128, 512, 768),
-            "low_pass": (0.0, 0.1, 0.3, 1.0),
-            "sharpening": (0.0, 1.0, 2.5),
-            "exponent": (0.5, 0.6),
+            "low_pass": (0.1, 0.3, 0.5, 1.0),
+            "sharpening": (0.0, 0.5, 1.0),
         }
         return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
 
@@ -82,16 +78,16 @@ class GraphFilter:
         popularity = train.popularity()
         degrees = np.maximum(popularity, 1.0)
         lengths = np.maximum(np.diff(taken.indptr), 1)
-        normal = (
-            (sparse.diags(lengths**-0.5) @ taken @ sparse.diags(degrees**-self.exponent)).astype(np.float32).tocsr()
-        )
+        normal = (sparse.diags(lengths**-0.5) @ taken @ sparse.diags(degrees**-0.5)).astype(np.float32).tocsr()
         self._gram = (normal.T @ normal).tocsr()
-        rank = min(self.components, min(normal.shape) - 1)
+        rank = int(min(self.components, min(normal.shape) - 1, max(16.0, context.remaining_s * _PER_SECOND)))
         self._vectors: Floats = np.zeros((train.n_items, 0), np.float32)
         self._values: Floats = np.zeros(0, np.float32)
         if rank > 0 and (self.low_pass > 0 or self.sharpening > 0):
             self._vectors, self._values = right_vectors(normal, rank, seed=context.seed, passes=_PASSES)
-        self._roots = np.sqrt(degrees).astype(np.float32)
+        self._roots = np.sqrt(degrees).astype(np.float32)[:, None]
+        # From low-pass coordinates to those of the sharpening.
+        self._turn = self._vectors.T @ (self._vectors * self._roots)
         self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
         return self
 
@@ -99,12 +95,12 @@ class GraphFilter:
         """Both filters over each history."""
         known = values(histories, self.half_life)
         scores: Scores = (known @ self._gram).toarray()
-        if self.low_pass > 0:
-            smooth = (known @ (self._vectors / self._roots[:, None])) @ self._vectors.T
-            smooth *= self.low_pass * self._roots
-            scores += smooth
-        if self.sharpening > 0:
-            kept = np.expm1(-self.sharpening * np.square(self._values))
-            scores += ((scores @ self._vectors) * kept) @ self._vectors.T
+        if self._vectors.shape[1]:
+            smooth = self.low_pass * (known @ (self._vectors / self._roots))
+            scores += smooth @ (self._vectors * self._roots).T
+            if self.sharpening > 0:
+                power = np.square(self._values)
+                common = (known @ self._vectors) * power + smooth @ self._turn
+                scores += (common * np.expm1(-self.sharpening * power)) @ self._vectors.T
         scores += self._tie
         return scores

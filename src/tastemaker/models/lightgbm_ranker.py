@@ -27,12 +27,12 @@ class LightgbmRanker:
 
     Args:
         candidates: taken from each source.
-        trees: at most; fewer when the deadline comes.
+        trees: at most; fewer when those that part of the users hold back do not gain, or when the deadline comes.
         leaves: of a tree.
         learning_rate: of a tree.
         max_users: whose candidates the trees learn from, drawn by the seed.
-        sources: names of models; None: item-kNN, user-kNN, own frequency, popularity, and with times co-visitation and
-            recent popularity.
+        sources: names of models; None: item-kNN, own frequency, popularity, and with times session-kNN, co-visitation
+            and recent popularity, without them user-kNN.
 
     Raises:
         DataError: a hyperparameter is outside its range.
@@ -44,9 +44,9 @@ class LightgbmRanker:
         self,
         *,
         candidates: int = 60,
-        trees: int = 150,
-        leaves: int = 31,
-        learning_rate: float = 0.08,
+        trees: int = 200,
+        leaves: int = 15,
+        learning_rate: float = 0.05,
         max_users: int = 15_000,
         sources: tuple[str, ...] | None = None,
     ) -> None:
@@ -62,7 +62,12 @@ class LightgbmRanker:
     @classmethod
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Candidates and the size of the trees."""
-        return {"candidates": (30, 60, 120), "trees": (80, 150, 300), "leaves": (15, 31), "learning_rate": (0.04, 0.08)}
+        return {
+            "candidates": (30, 60, 120),
+            "trees": (60, 200, 400),
+            "leaves": (7, 15, 31),
+            "learning_rate": (0.05, 0.1),
+        }
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Fit the sources on the past, the trees on what followed, and the sources on everything.
@@ -70,11 +75,8 @@ class LightgbmRanker:
         Raises:
             DataError: there are no interactions, no user has two, or LightGBM is not installed.
         """
-        try:
-            import lightgbm
-        except ModuleNotFoundError as missing:
-            raise DataError("lightgbm-ranker needs the package lightgbm; install tastemaker[baselines]") from missing
         from tastemaker.models.lightgbm_candidates import ItemFacts, feature_names
+        from tastemaker.models.lightgbm_trees import grow
 
         require_interactions(train)
         random = np.random.default_rng(context.seed)
@@ -85,27 +87,17 @@ class LightgbmRanker:
         able = np.sort(random.permutation(able)[: self.max_users])
         self._fitted = self._sources(head, context)
         self._facts = ItemFacts.of(head)
-        features, labels, groups = self._examples(head.take(able), tail.take(able))
-        started = context.remaining_s
-
-        def in_time(environment: Any) -> None:
-            if context.remaining_s < 0.3 * started:  # what is left is for the sources
-                raise lightgbm.callback.EarlyStopException(environment.iteration, environment.evaluation_result_list)
-
-        names = feature_names(self._fitted)
-        dataset = lightgbm.Dataset(features, labels, group=groups, feature_name=[n.replace(":", "_") for n in names])
-        options = {
-            "objective": "lambdarank",
-            "lambdarank_truncation_level": 30,
-            "num_leaves": self.leaves,
-            "learning_rate": self.learning_rate,
-            "min_data_in_leaf": 20,
-            "seed": context.seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "verbosity": -1,
-        }
-        self._trees = lightgbm.train(options, dataset, self.trees, callbacks=[in_time])
+        features, labels, groups = self._examples(head.take(able), tail.take(able), context.exclude_seen)
+        self._trees = grow(
+            features,
+            labels,
+            groups,
+            names=feature_names(self._fitted),
+            trees=self.trees,
+            leaves=self.leaves,
+            learning_rate=self.learning_rate,
+            context=context,
+        )
         self._fitted = self._sources(train, context)
         self._facts = ItemFacts.of(train)
         return self
@@ -113,11 +105,12 @@ class LightgbmRanker:
     def score(self, histories: Histories) -> Scores:
         """The trees' score for candidates, above all else; below, the order of the first source."""
         from tastemaker.models.lightgbm_candidates import gather
+        from tastemaker.models.lightgbm_trees import predict
 
         scores = np.empty((histories.n_users, histories.n_items), np.float32)
         for users in self._blocks(histories):
             found, order = gather(self._fitted, histories.take(users), self._facts, self.candidates)
-            judged = np.asarray(self._trees.predict(found.features), dtype=np.float32)
+            judged = predict(self._trees, found.features)
             lowest = np.float32(judged.min(initial=0.0)) - 2.0
             least, most = order.min(axis=1, keepdims=True), order.max(axis=1, keepdims=True)
             block = lowest + (order - least) / np.maximum(most - least, 1e-12)
@@ -129,30 +122,35 @@ class LightgbmRanker:
         """The candidate sources, fitted."""
         from tastemaker.models.registry import create
 
-        names = self.sources or ("item-knn", "user-knn", "own-frequency", "popularity")
-        if self.sources is None and train.times is not None:
-            names = (*names, "co-visitation", "recent-popularity")
+        unordered = ("item-knn", "user-knn", "own-frequency", "popularity")
+        ordered = ("item-knn", "session-knn", "co-visitation", "own-frequency", "popularity", "recent-popularity")
+        names = self.sources or (unordered if train.times is None else ordered)
         quiet = replace(context, validation=None)
         return {name: create(name).fit(train, quiet) for name in names}
 
     def _examples(
-        self, head: Histories, tail: Histories
+        self, head: Histories, tail: Histories, exclude_seen: bool | None
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8], npt.NDArray[np.int64]]:
         """Features and labels of the candidates, and how many each user has; users without a hit teach nothing."""
         from tastemaker.models.lightgbm_candidates import gather
 
+        if exclude_seen is None:  # nobody said: where nothing is ever taken again, it need not be learned
+            again = head.matrix(binary=True).multiply(tail.matrix(binary=True)).nnz
+            exclude_seen = again == 0
         features, labels, groups = [], [], []
         for users in self._blocks(head):
             found, _ = gather(self._fitted, head.take(users), self._facts, self.candidates)
             after = tail.take(users)
             wanted = np.unique(after.rows * after.n_items + after.items)
             label = np.isin(found.rows * after.n_items + found.items, wanted)
-            hits = np.bincount(found.rows, weights=label, minlength=len(users)) > 0
-            kept = hits[found.rows]
+            taken = np.asarray(head.take(users).matrix(binary=True)[found.rows, found.items]).ravel() > 0
+            listed = ~taken if exclude_seen else np.ones(len(label), bool)
+            hits = np.bincount(found.rows, weights=label & listed, minlength=len(users)) > 0
+            kept = hits[found.rows] & listed
             features.append(found.features[kept])
             labels.append(label[kept].astype(np.int8))
-            groups.append(np.diff(found.offsets)[hits])
-        if not sum(len(part) for part in groups):
+            groups.append(np.bincount(found.rows[kept], minlength=len(users))[hits])
+        if not sum(map(len, groups)):
             raise DataError("no candidate of any source is in the held-out part of a history; there is too little data")
         return np.concatenate(features), np.concatenate(labels), np.concatenate(groups)
 

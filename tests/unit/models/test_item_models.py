@@ -99,8 +99,20 @@ def test_graph_filter_equals_the_formula_of_the_paper() -> None:
     # Shen et al. (2021), section 4.3: linear filter plus alpha times the ideal low pass, D^-1/2 V V' D^1/2.
     v = np.linalg.svd(normal)[2][:6].T
     expected = r @ (normal.T @ normal) + 0.3 * (r / np.sqrt(items)) @ v @ v.T * np.sqrt(items)
-    model = GraphFilter(components=6, low_pass=0.3, half_life=None, exponent=0.5).fit(train, CONTEXT)
+    model = GraphFilter(components=6, low_pass=0.3, sharpening=0.0, half_life=None).fit(train, CONTEXT)
     np.testing.assert_allclose(model.score(train), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_graph_filter_sharpening_equals_the_matrix_exponential() -> None:
+    train = random_histories()
+    plain = GraphFilter(components=19, low_pass=0.3, sharpening=0.0, half_life=None).fit(train, CONTEXT)
+    sharp = GraphFilter(components=19, low_pass=0.3, sharpening=0.7, half_life=None).fit(train, CONTEXT)
+    r = train.matrix(binary=True).toarray().astype(float)
+    normal = r / np.sqrt(np.maximum(r.sum(axis=1), 1))[:, None] / np.sqrt(np.maximum(r.sum(axis=0), 1))
+    values, vectors = np.linalg.eigh(normal.T @ normal)
+    values[0] = 0.0  # of 20 components, 19 are kept
+    expected = plain.score(train) @ (vectors * np.exp(-0.7 * values)) @ vectors.T
+    np.testing.assert_allclose(sharp.score(train), expected, rtol=1e-2, atol=1e-2)
 
 
 def test_right_vectors_equal_those_of_a_full_decomposition() -> None:
