@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker import names
-from tastemaker.errors import ServingError
+from tastemaker.errors import DataError, ServingError
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reading.reader import FeatureReader
-from tastemaker.keras import tensorflow
+from tastemaker.models.ranker.forward import Forward
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext
 
@@ -87,25 +87,21 @@ def _own(view: ViewPlan, context: ShopperContext, rows: npt.NDArray[np.int64]) -
 
 
 class Ranker:
-    """The exported ranker.
+    """The exported ranker, run in plain numpy: for some hundred candidates, TensorFlow's hand-over costs more.
 
     Args:
-        path: its SavedModel.
-        batch: candidates per call; fewer are padded, so that one shape is ever run.
+        path: of the export.
+
+    Raises:
+        ServingError: there is none, or it does not read.
     """
 
-    def __init__(self, path: Path, batch: int) -> None:
-        if not (path / "saved_model.pb").is_file():
-            raise ServingError(f"{path} is no exported ranker; train the release again")
-        self._model = tensorflow().saved_model.load(str(path))
-        self._batch = batch
+    def __init__(self, path: Path) -> None:
+        try:
+            self._forward = Forward.load(path)
+        except DataError as error:
+            raise ServingError(f"{path} is no exported ranker ({error}); train the release again") from error
 
     def __call__(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Scores, float32 ``[n]``, of a feature matrix ``[n, features]``; higher is better."""
-        scores = []
-        for start in range(0, len(matrix), self._batch):
-            block = matrix[start : start + self._batch]
-            padded = np.zeros((self._batch, matrix.shape[1]), dtype=np.float32)
-            padded[: len(block)] = block
-            scores.append(self._model.score(padded).numpy()[: len(block)])
-        return np.concatenate(scores) if scores else np.zeros(0, dtype=np.float32)
+        return self._forward(matrix)

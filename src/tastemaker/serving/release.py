@@ -62,7 +62,7 @@ def load_release(directory: Path) -> Release:
     retrieval = load_retrieval(directory, card.parameters)
     if vocabulary_hash(retrieval.catalogue.item_ids) != card.vocabulary_hash:
         raise ServingError(f"the items of the release in {directory} are not those that it was trained on")
-    ranker = Ranker(directory / RANKER, card.parameters.retrieval.limit)
+    ranker = Ranker(directory / RANKER)
     return Release(_release_id(directory), card, plan, retrieval, ranker, layout, signals)
 
 

@@ -1,10 +1,11 @@
-"""The ranker as serving runs it: one function of one fixed shape."""
+"""The ranker as other processes run it: a SavedModel of one function of one fixed shape, and its weights for numpy."""
 
 from pathlib import Path
 from typing import Any
 
 from tastemaker.errors import DataError
 from tastemaker.keras import tensorflow
+from tastemaker.models.ranker.forward import Forward
 from tastemaker.models.ranker.ranker import Ranker
 from tastemaker.models.ranker.scoring import ScoringModule
 
@@ -15,6 +16,9 @@ __all__ = ["export_ranker"]
 
 def export_ranker(ranker: Ranker, batch: int, path: Path) -> None:
     """Write a SavedModel whose only function is ``score``: float32 ``[batch, features]`` to float32 ``[batch]``.
+
+    Beside it are the weights for :class:`~tastemaker.models.ranker.forward.Forward`, which gives the same scores of any
+    number of candidates and is what serving runs.
 
     Args:
         ranker: as trained in this process.
@@ -38,3 +42,4 @@ def export_ranker(ranker: Ranker, batch: int, path: Path) -> None:
     module.model = trained.model
     module.score = score
     tf.saved_model.save(module, str(path), signatures={"serving_default": score})
+    Forward.of(trained).save(path)

@@ -60,7 +60,7 @@ class RankerParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     head: Literal["dcn", "wide-deep", "ncf"] = "dcn"
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: tuple[int, ...] = Field(default=(64, 32), min_length=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     cross_layers: int = Field(default=1, ge=1)
     cross_rank: int = Field(default=16, ge=1)

@@ -32,13 +32,14 @@ class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
         calibrations: tuple[Calibration, ...],
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.parameters = model, parameters
         several = len(parameters.outcomes) > 1
-        slope = tf.constant([one.slope if several else 1.0 for one in calibrations], tf.float32)
-        offset = tf.constant([one.offset if several else 0.0 for one in calibrations], tf.float32)
+        self.slope = slope = tf.constant([one.slope if several else 1.0 for one in calibrations], tf.float32)
+        self.offset = offset = tf.constant([one.offset if several else 0.0 for one in calibrations], tf.float32)
         aims = parameters.objective
         margin = names.index(aims.margin_feature) if aims.margin else None
         novelty = names.index(aims.novelty_feature) if aims.novelty else None
+        self.columns = (margin, novelty)
 
         def combine(logits: Any, raw: Any) -> Any:
             relevant = relevance(slope * logits + offset, parameters.weights)

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from tastemaker.errors import DataError
+from tastemaker.keras import tensorflow
 from tastemaker.models.ranker.export import export_ranker
 from tastemaker.models.ranker.lists import RankingLists
 from tastemaker.models.ranker.parameters import RankerParameters
 from tastemaker.models.ranker.ranker import CARD, Ranker
 from tastemaker.models.ranker.train import train_ranker
 from tastemaker.serving.ranking import Ranker as ServedRanker
+
+tf = tensorflow()
 
 PARAMETERS = RankerParameters(hidden=(8,), epochs=2, batch_lists=16, outcomes=("click", "purchase"), experts=2)
 NAMES = ("a", "b", "c")
@@ -48,8 +51,10 @@ def test_loaded_ranker_equals_the_trained_one(ranker, saved):
 
 def test_export_of_one_shape_equals_the_trained_one_in_serving(ranker, tmp_path):
     export_ranker(ranker, 8, tmp_path / "ranker")
-    served, rows = ServedRanker(tmp_path / "ranker", 8), lists().features.reshape(-1, 3)
-    np.testing.assert_allclose(served(rows), ranker.score(rows), atol=1e-5)
+    rows = lists().features[1]
+    exported = tf.saved_model.load(str(tmp_path / "ranker"))
+    np.testing.assert_allclose(exported.score(rows[:8]).numpy(), ranker.score(rows[:8]), atol=1e-5)
+    np.testing.assert_allclose(ServedRanker(tmp_path / "ranker")(rows), ranker.score(rows), atol=1e-5)
 
 
 def test_scores_do_not_depend_on_what_else_is_asked(ranker):
