@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tastemaker.cli.console import console, errors
-from tastemaker.cli.steps import Step, Steps
+from tastemaker.cli.steps import Steps
 from tastemaker.errors import DataError
+
+if TYPE_CHECKING:
+    from tastemaker.evaluation.benchmark.isolation import Failure, Outcome
 
 __all__ = ["evaluate"]
 
@@ -52,8 +55,7 @@ def evaluate(
     """
     from tastemaker.evaluation.benchmark import run
     from tastemaker.evaluation.benchmark.child import Settings
-    from tastemaker.evaluation.benchmark.isolation import Failure, Outcome
-    from tastemaker.evaluation.benchmark.table import duration, fact_lines, report_table
+    from tastemaker.evaluation.benchmark.table import fact_lines, report_table
     from tastemaker.evaluation.benchmark.task import build
 
     names = [name.strip() for name in models.split(",") if name.strip()]
@@ -68,39 +70,24 @@ def evaluate(
     for line in fact_lines(task.facts):
         console.print(f"  {line}", style="dim", highlight=False)
 
-    running: list[Step] = []
+    told = _Told(settings.budget_s)
     with steps.step(f"Running {len(names)} models") as step:
-        running.append(step)
-
-        def ended(name: str, outcome: Outcome | Failure, kept: bool) -> None:
-            if isinstance(outcome, Failure):
-                errors.print(f"  [bold red]✗[/] {name}: ", end="")
-                errors.print(f"{outcome.error} (what it printed: {outcome.log})", highlight=False, markup=False)
-                return
-            took = duration(outcome.measured["training_minutes"] * 60)
-            scored = duration(outcome.measured["scoring_seconds"])
-            memory = f"{outcome.measured['peak_memory_mib']:,.0f} MiB"
-            before = " by an earlier run with the same inputs (--fresh runs it again)" if kept else ""
-            console.print(f"  [green]✓[/] {name}: trained {took}, ranked {scored}, {memory}{before}", highlight=False)
-
-        current = [""]
-
-        def started(name: str) -> None:
-            current[0] = name
-            step.progress(name)
-
-        report = run.evaluate_models(
-            task,
-            run.Inputs(train, test, history, items),
-            names,
-            settings,
-            out,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            fresh=fresh,
-            started=started,
-            progress=lambda text: step.progress(f"{current[0]}: {text}"),
-            ended=ended,
-        )
+        try:
+            report = run.evaluate_models(
+                task,
+                run.Inputs(train, test, history, items),
+                names,
+                settings,
+                out,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                fresh=fresh,
+                started=step.progress,
+                progress=step.progress,
+                ended=told.ended,
+            )
+        except KeyboardInterrupt:
+            errors.print(f"stopped; the same command goes on after the {told.finished} models that are finished")
+            raise
         step.done(f"{len(report.models)} have figures")
     out.write_bytes(report.to_json())
     if html is not None:
@@ -112,6 +99,37 @@ def evaluate(
     console.print(f"report: {out}" + (f", page: {html}" if html else ""), highlight=False, soft_wrap=True)
     if report.failed:
         raise DataError(f"no figures for {', '.join(report.failed)}; the report has the others")
+
+
+class _Told:
+    """Says of each model how it ended.
+
+    Args:
+        budget_s: seconds that each may take; None: no limit.
+    """
+
+    def __init__(self, budget_s: float | None) -> None:
+        self._budget_s = float("inf") if budget_s is None else budget_s
+        self.finished = 0
+
+    def ended(self, name: str, outcome: "Outcome | Failure", kept: bool) -> None:
+        """Print a line."""
+        from tastemaker.evaluation.benchmark.isolation import Failure
+        from tastemaker.evaluation.benchmark.table import duration
+
+        if isinstance(outcome, Failure):
+            errors.print(f"  [bold red]✗[/] {name}: ", end="")
+            errors.print(f"{outcome.error} (what it printed: {outcome.log})", highlight=False, markup=False)
+            return
+        self.finished += 1
+        trained_s, scored_s = outcome.measured["training_minutes"] * 60, outcome.measured["scoring_seconds"]
+        text = f"trained {duration(trained_s)}, ranked {duration(scored_s)}"
+        text += f", {outcome.measured['peak_memory_mib']:,.0f} MiB"
+        if trained_s > self._budget_s:
+            text += f" [yellow](over its budget of {duration(self._budget_s)})[/]"
+        if kept:
+            text += " by an earlier run with the same inputs (--fresh runs it again)"
+        console.print(f"  [green]✓[/] {name}: {text}", highlight=False)
 
 
 def _cutoffs(text: str) -> tuple[int, ...]:

@@ -96,12 +96,15 @@ def bootstrap_known_means(values: Floats, *, seed: int, resamples: int = RESAMPL
 
 
 def interval_of(value: float, means: Floats, *, level: float = LEVEL) -> Estimate:
-    """An estimate from the means of resamples ``[resamples]``; means that are NaN do not count."""
+    """An estimate from the means of resamples ``[resamples]``; means that are NaN do not count.
+
+    The interval holds the value: sums in another order may differ in their last bits.
+    """
     known = means[~np.isnan(means)]
     if not len(known):
         return Estimate(value, value, value)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(low), float(high))
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
 def _distinct_columns(columns: npt.NDArray[np.bool_]) -> tuple[Floats, list[int]]:

@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import tastemaker
@@ -113,10 +114,10 @@ def evaluate_models(
     with tempfile.TemporaryDirectory(dir=kept, prefix="task-") as directory:
         saved = False
         for name in names:
-            part = kept / f"{name}-{hashlib.sha256(f'{state} {name}'.encode()).hexdigest()[:_KEY]}"
+            path = kept / f"{name}-{hashlib.sha256(f'{state} {name}'.encode()).hexdigest()[:_KEY]}"
             if fresh:
                 _forget(kept, name)
-            found: Outcome | Failure | None = finished(part)
+            found: Outcome | Failure | None = finished(path)
             was_kept = found is not None
             if found is None:
                 if not saved:
@@ -124,10 +125,14 @@ def evaluate_models(
                     saved = True
                 _forget(kept, name)
                 started(name)
-                found = run_model(Path(directory), name, part, settings, progress)
+                found = run_model(Path(directory), name, path, settings, partial(_of_model, progress, name))
             outcomes[name] = found
             ended(name, found, was_kept)
     return _report(task, inputs, settings, outcomes, created_at=created_at, progress=progress)
+
+
+def _of_model(progress: Callable[[str], None], name: str, text: str) -> None:
+    progress(f"{name}: {text}")
 
 
 def _forget(kept: Path, name: str) -> None:

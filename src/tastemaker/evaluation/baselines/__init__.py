@@ -1,1 +1,0 @@
-"""Baselines: what a release has to beat. One file per model over one protocol."""
