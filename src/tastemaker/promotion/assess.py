@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tastemaker.evaluation import interactions
-from tastemaker.evaluation.baselines.registry import rank_baselines
+from tastemaker.evaluation.baselines import rank_baselines
 from tastemaker.evaluation.compare import CANDIDATE, CHAMPION, compare
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.evaluation.splits import temporal_split

@@ -91,7 +91,8 @@ def test_a_moment_without_timezone_is_refused():
 
 
 def test_own_frequency_decays_up_to_the_moment_of_prediction():
-    # The past spans 100 days, half-life .1 of that: two purchases 40 days ago weigh 2 · 2^-4 = .125, one 10 days ago .5.
+    # The past spans 100 days, half-life .1 of that: two purchases 40 days ago weigh 2 · 2^-4 = .125, one 10 days ago
+    # .5.
     rows = [("u", "old", 40), ("u", "old", 40), ("u", "new", 10), ("v", "first", 100), ("v", "last", 0.001)]
     past = Past(table(rows), AT)
     assert past.rank("own-frequency", ["u"], 2, half_life=None).tolist() == [["old", "new"]]
