@@ -57,8 +57,8 @@ def bags(
 
 
 def query_bags(histories: Histories) -> dict[str, npt.NDArray[np.generic]]:
-    """Histories to ask about, as :func:`bags` shows them."""
-    return _shown(histories)
+    """Histories to ask about, as :func:`bags` shows them, and ``users``, how many there are."""
+    return _shown(histories) | {"users": np.asarray(histories.n_users, dtype=np.int32)}
 
 
 def _shown(histories: Histories) -> dict[str, npt.NDArray[np.generic]]:

@@ -1,6 +1,6 @@
 """The configuration that suits the data, where none is given."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from tastemaker.models.histories import Histories
 from tastemaker.models.two_tower.parameters import TowerParameters
 
 __all__ = ["configure"]
+
+_HEAVY = 1_000_000  # logits of a step from which compiling pays
 
 
 def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
@@ -36,7 +38,10 @@ def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
     }
     if not ordered:
         automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 512, "learning_rate": 3e-3}
-    return TowerParameters(**(automatic | given))
+        automatic |= {"bias": True, "spectral": True, "temperature": 0.1}
+    parameters = TowerParameters(**(automatic | given))
+    heavy = parameters.batch * train.n_items >= _HEAVY
+    return replace(parameters, compiled=given.get("compiled", heavy))
 
 
 def _time_unit(train: Histories) -> float:

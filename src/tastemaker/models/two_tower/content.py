@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tastemaker.errors import DataError
 
-__all__ = ["CATEGORY_BUCKETS", "TOKEN_BUCKETS", "Content", "encode_content"]
+__all__ = ["CATEGORY_BUCKETS", "TOKEN_BUCKETS", "Content", "ContentScale", "content_scale", "encode_content"]
 
 TOKEN_BUCKETS: Final = 8_192
 CATEGORY_BUCKETS: Final = 1_024
@@ -37,12 +38,31 @@ class Content:
     vector: npt.NDArray[np.float32]
 
 
-def encode_content(items: pa.Table, now: float | None, time_unit: float) -> Content | None:
-    """Encode the columns that are there.
+@dataclass(frozen=True)
+class ContentScale:
+    """How numbers of items become inputs; a saved model keeps it, so that new items are read alike.
+
+    Attributes:
+        now: the moment of which ages are told; None leaves ages out.
+        time_unit: that ages are divided by; 0 leaves ages out.
+        price: mean and spread of the logarithm of prices.
+        age: mean and spread of the logarithm of ages.
+        width: of the vectors from outside; 0 without them.
+    """
+
+    now: float | None
+    time_unit: float
+    price: tuple[float, float]
+    age: tuple[float, float]
+    width: int
+
+
+def content_scale(items: pa.Table, now: float | None, time_unit: float) -> ContentScale | None:
+    """Look at what items have.
 
     Args:
-        items: any of the columns ``title``, ``category`` (path with ``/`` or ``>``), ``price``, ``created_at``,
-            ``vector``; row ``i`` is item ``i``.
+        items: any of the columns ``title``, ``category`` (path with ``/``, ``>`` or ``|``), ``price``,
+            ``created_at``, ``vector``.
         now: the moment of which ages are told, in the unit of ``created_at``; None leaves ages out.
         time_unit: that ages are divided by; 0 leaves ages out.
 
@@ -54,6 +74,21 @@ def encode_content(items: pa.Table, now: float | None, time_unit: float) -> Cont
     """
     if not set(_COLUMNS) & set(items.column_names):
         return None
+    scale = ContentScale(now, time_unit, (0.0, 1.0), (0.0, 1.0), _vectors(items, None).shape[1])
+    price, age = _log_price(items), _log_age(items, scale)
+    return ContentScale(now, time_unit, _moments(price), _moments(age), scale.width)
+
+
+def encode_content(items: pa.Table, scale: ContentScale) -> Content:
+    """Encode the columns that are there.
+
+    Args:
+        items: see :func:`content_scale`.
+        scale: of the items that the model is trained on.
+
+    Raises:
+        DataError: vectors are not of the model's length, or a price is no number.
+    """
     n = items.num_rows
     tokens = np.zeros((n, _TOKENS), dtype=np.int32)
     for row, title in enumerate(_texts(items, "title")):
@@ -65,13 +100,24 @@ def encode_content(items: pa.Table, now: float | None, time_unit: float) -> Cont
         # Every prefix of the path, so that a new leaf shares its parents.
         prefixes = [_bucket("/".join(parts[: depth + 1]), CATEGORY_BUCKETS) for depth in range(len(parts))]
         categories[row, : len(parts)] = prefixes
-    price = np.log1p(np.maximum(_numbers(items, "price"), 0.0))
-    created = _numbers(items, "created_at")
-    age = np.full(n, np.nan)
-    if now is not None and time_unit > 0:
-        age = np.log1p(np.maximum(now - created, 0.0) / time_unit)
-    numbers = np.concatenate([_standard(price), _standard(age)], axis=1)
-    return Content(tokens, categories, numbers, _vectors(items))
+    numbers = [_standard(_log_price(items), scale.price), _standard(_log_age(items, scale), scale.age)]
+    return Content(tokens, categories, np.concatenate(numbers, axis=1), _vectors(items, scale.width))
+
+
+def _log_price(items: pa.Table) -> npt.NDArray[np.float64]:
+    return np.log1p(np.maximum(_numbers(items, "price"), 0.0))
+
+
+def _log_age(items: pa.Table, scale: ContentScale) -> npt.NDArray[np.float64]:
+    if scale.now is None or scale.time_unit <= 0:
+        return np.full(items.num_rows, np.nan)
+    return np.log1p(np.maximum(scale.now - _numbers(items, "created_at"), 0.0) / scale.time_unit)
+
+
+def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    spread = float(known.std()) if len(known) else 0.0
+    return (float(known.mean()) if len(known) else 0.0), spread if spread > 0 else 1.0
 
 
 def _bucket(text: str, buckets: int) -> int:
@@ -98,27 +144,25 @@ def _numbers(items: pa.Table, name: str) -> npt.NDArray[np.float64]:
         raise DataError(f"item column {name!r} of type {column.type} does not convert to numbers: {error}") from error
 
 
-def _standard(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _standard(values: npt.NDArray[np.float64], moments: tuple[float, float]) -> npt.NDArray[np.float32]:
     """float32 ``[n, 2]``: values about 0 with spread 1, and whether there is one."""
     known = np.isfinite(values)
-    if not known.any():
-        return np.zeros((len(values), 2), dtype=np.float32)
-    middle, spread = values[known].mean(), values[known].std()
-    scaled = np.where(known, (values - middle) / (spread if spread > 0 else 1.0), 0.0)
+    scaled = np.where(known, (values - moments[0]) / moments[1], 0.0)
     return np.stack([scaled, known], axis=1).astype(np.float32)
 
 
-def _vectors(items: pa.Table) -> npt.NDArray[np.float32]:
+def _vectors(items: pa.Table, width: int | None) -> npt.NDArray[np.float32]:
+    """float32 ``[n, width]`` of unit length, 0 for items without one; the width is theirs when it is None."""
     n = items.num_rows
     if "vector" not in items.column_names:
-        return np.zeros((n, 0), dtype=np.float32)
+        return np.zeros((n, width or 0), dtype=np.float32)
     column = items["vector"].combine_chunks()
-    lengths = np.asarray(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
-    width = int(lengths.max(initial=0))
-    if ((lengths != 0) & (lengths != width)).any():
-        raise DataError(f"item column 'vector' has vectors of different lengths: {sorted(set(lengths.tolist()))[:5]}")
-    vectors = np.zeros((n, width), dtype=np.float32)
-    vectors[lengths > 0] = np.asarray(column.flatten().to_numpy(zero_copy_only=False), np.float32).reshape(-1, width)
-    return np.asarray(
-        vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32
-    )  # fmt: skip
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
+    expected = int(lengths.max(initial=0)) if width is None else width
+    if ((lengths != 0) & (lengths != expected)).any():
+        found = sorted(set(lengths.tolist()))[:5]
+        raise DataError(f"item column 'vector' has lengths {found}; all must have {expected}")
+    vectors = np.zeros((n, expected), dtype=np.float32)
+    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
+    vectors[lengths > 0] = flat.reshape(-1, max(expected, 1))[:, :expected]
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)

@@ -1,34 +1,71 @@
 """From histories to a trained network."""
 
-from collections.abc import Iterator
-from typing import Any
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from tastemaker.keras import seed_everything
+from tastemaker.keras import seed_everything, tensorflow
 from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext
-from tastemaker.models.two_tower.bags import bags
-from tastemaker.models.two_tower.content import encode_content
+from tastemaker.models.two_tower.asking import QueryTower
+from tastemaker.models.two_tower.checkpoints import Checkpoints
+from tastemaker.models.two_tower.content import ContentScale, content_scale, encode_content
+from tastemaker.models.two_tower.item_tower import Beginning
 from tastemaker.models.two_tower.judging import hold_out, ndcg_at, sample
 from tastemaker.models.two_tower.network import Network
 from tastemaker.models.two_tower.parameters import TowerParameters
+from tastemaker.models.two_tower.pipeline import Feed
+from tastemaker.models.two_tower.progress import Curve
 from tastemaker.models.two_tower.scoring import Scorer
-from tastemaker.models.two_tower.sequences import batches
+from tastemaker.models.two_tower.spectral import spectral_vectors
 from tastemaker.models.two_tower.steps import Stepper
-from tastemaker.models.two_tower.training import Curve, Training
+from tastemaker.models.two_tower.strategies import strategy_named
+from tastemaker.models.two_tower.training import Training
+from tastemaker.models.two_tower.warm_start import Earlier, take_over
 
-__all__ = ["fit"]
+__all__ = ["Fitted", "fit"]
 
 
-def fit(train: Histories, context: FitContext, parameters: TowerParameters) -> tuple[Scorer, Curve]:
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and how to ask it.
+
+    Attributes:
+        network: with the best weights.
+        query: its query tower.
+        scorer: scores histories.
+        scale: how content is read; None without content.
+        curve: of the training.
+    """
+
+    network: Network
+    query: QueryTower
+    scorer: Scorer
+    scale: ContentScale | None
+    curve: Curve
+
+
+def fit(
+    train: Histories,
+    context: FitContext,
+    parameters: TowerParameters,
+    *,
+    strategy: str = "none",
+    earlier: Earlier | None = None,
+    checkpoint_dir: Path | None = None,
+) -> Fitted:
     """Train.
 
     Args:
         train: every user's interactions.
         context: see there.
         parameters: with nothing left open.
+        strategy: see :func:`~tastemaker.models.two_tower.strategies.strategy_named`.
+        earlier: weights of an earlier model to start from.
+        checkpoint_dir: where a killed training goes on from.
     """
     seed_everything(context.seed % 2**32)
     generator = np.random.default_rng([context.seed, 1])
@@ -37,31 +74,50 @@ def fit(train: Histories, context: FitContext, parameters: TowerParameters) -> t
     else:
         validation = sample(*context.validation, generator)
     now = None if train.times is None else float(train.times.max())
-    content = None if context.items is None else encode_content(context.items, now, parameters.time_unit)
+    scale = None if context.items is None else content_scale(context.items, now, parameters.time_unit)
+    content = None if scale is None or context.items is None else encode_content(context.items, scale)
     counts = np.bincount(train.items, minlength=train.n_items) + 1e-3
-    network = Network(train.n_items, content, counts / counts.sum(), parameters)
+    spectrum = None
+    if parameters.spectral and earlier is None:
+        spectrum = spectral_vectors(train, parameters.dimension, generator)
+    distribution = strategy_named(strategy)
+    with (distribution or tensorflow().distribute.get_strategy()).scope():
+        feed = Feed(train, parameters, context.seed, 1 if distribution is None else distribution.num_replicas_in_sync)
+        network = Network(train.n_items, content, Beginning(counts / counts.sum(), spectrum), parameters)
+        network.compute_loss(feed.first() | {"seed": np.zeros(2, np.int32)})  # makes the weights
+    if earlier is not None:
+        take_over(network, earlier)
+    stepper = Stepper(network, context.seed, distribution)
+    query = QueryTower(network)
+    scorer = Scorer(parameters, network.search_vectors().numpy(), query)
 
-    def epoch(number: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        drawn = np.random.default_rng([context.seed, 2, number])
-        return (batches if parameters.ordered else bags)(train, parameters, drawn)
-
-    first = next(epoch(0))
-    network.compute_loss(first | {"seed": np.zeros(2, np.int32)})  # makes the weights
-    scorer = Scorer(network)
+    def refresh() -> None:
+        query.refresh(network)
+        scorer.vectors = network.search_vectors().numpy()
 
     def evaluate() -> float:
         assert validation is not None
-        scorer.refresh()
-        return ndcg_at(scorer, validation)  # type: ignore[arg-type]
+        refresh()
+        return ndcg_at(scorer, validation)
 
     training = Training(
-        network=network,
-        stepper=Stepper(network, context.seed),
-        epoch=epoch,
+        stepper,
+        feed,
         evaluate=evaluate if validation is not None else None,
         deadline=context.deadline,
         progress=context.progress,
+        checkpoints=None
+        if checkpoint_dir is None
+        else Checkpoints(checkpoint_dir, stepper, _fingerprint(train, context, parameters)),
     )
-    curve = training.run()
-    scorer.refresh()
-    return scorer, curve
+    curve = training.run(warm=earlier is not None)
+    refresh()
+    return Fitted(network, query, scorer, scale, curve)
+
+
+def _fingerprint(train: Histories, context: FitContext, parameters: TowerParameters) -> str:
+    """Of everything that a training depends on."""
+    digest = hashlib.sha256(json.dumps([parameters.to_json(), context.seed, train.n_items]).encode())
+    for values in (train.offsets, train.items, train.weights, train.times, train.types):
+        digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

@@ -1,6 +1,10 @@
 """The item tower: a vector from an item's content, and what its id adds to it."""
 
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tastemaker.keras import tensorflow
 from tastemaker.models.two_tower.content import CATEGORY_BUCKETS, TOKEN_BUCKETS, Content
@@ -10,7 +14,20 @@ from tastemaker.models.two_tower.parameters import TowerParameters
 tf = tensorflow()
 keras = tf.keras
 
-__all__ = ["ItemTower"]
+__all__ = ["Beginning", "ItemTower"]
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What an item tower starts from.
+
+    Attributes:
+        frequency: float64 ``[n_items]``, share of the interactions that is each item's.
+        vectors: float32 ``[n_items, dimension]`` of unit length; None starts at random.
+    """
+
+    frequency: npt.NDArray[np.floating]
+    vectors: npt.NDArray[np.float32] | None = None
 
 
 class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
@@ -22,16 +39,24 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
     Args:
         n_items: size of the catalogue.
         content: of every item; None when only ids are known.
+        beginning: what the weights start from.
         parameters: see there.
     """
 
-    def __init__(self, n_items: int, content: Content | None, parameters: TowerParameters) -> None:
+    def __init__(
+        self, n_items: int, content: Content | None, beginning: Beginning, parameters: TowerParameters
+    ) -> None:
         super().__init__(name="items")
         size = parameters.dimension
         self.n_items, self.id_dropout, self.normalise = n_items, parameters.id_dropout, parameters.normalise
         # Small beside the content, so that an id adds to it rather than drowns it.
         spread = 0.02 if content is not None or not parameters.normalise else size**-0.5
-        self.ids = self.add_weight("ids", (n_items, size), initializer=_normal(spread))
+        start = _normal(spread) if beginning.vectors is None else _given(beginning.vectors * spread * size**0.5)
+        self.ids = self.add_weight("ids", (n_items, size), initializer=start)
+        self.bias = None
+        if parameters.bias:
+            popularity = np.log(np.maximum(beginning.frequency * n_items, 0.1))
+            self.bias = self.add_weight("bias", (n_items, 1), initializer=_given(popularity[:, None]))
         self.has_content = content is not None
         if content is not None:
             self.words = self.add_weight("words", (TOKEN_BUCKETS + 1, size), initializer=_normal(0.1))
@@ -58,7 +83,7 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
             parts.append(known["vector"])
         return self.mix(tf.concat(parts, axis=1))
 
-    def call(self, noise: Noise | None = None) -> Any:
+    def catalogue(self, noise: Noise | None = None) -> Any:
         """Vectors of the whole catalogue.
 
         Args:
@@ -70,9 +95,13 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
         vectors = self.ids
         if self.has_content:
             if noise is not None and self.id_dropout:
-                vectors *= tf.cast(noise.uniform((self.n_items, 1)) >= self.id_dropout, tf.float32)
+                vectors = vectors * tf.cast(noise.uniform((self.n_items, 1)) >= self.id_dropout, tf.float32)
             vectors = self.content_vectors(self.known) + vectors
         return self.finish(vectors)
+
+    def searched(self, vectors: Any) -> Any:
+        """Vectors as queries are multiplied with them: the bias is one more column, ``[n_items, width]``."""
+        return vectors if self.bias is None else tf.concat([vectors, self.bias], axis=1)
 
     def finish(self, vectors: Any) -> Any:
         """Bring vectors to the length that scores are made from."""
@@ -81,6 +110,10 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
 
 def _normal(spread: float) -> Any:
     return keras.initializers.RandomNormal(stddev=spread)
+
+
+def _given(values: npt.NDArray[np.floating]) -> Any:
+    return keras.initializers.Constant(values)
 
 
 def _mean(vectors: Any, tokens: Any) -> Any:

@@ -1,11 +1,12 @@
 """What early stopping looks at: a small validation part, and NDCG on it."""
 
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 import numpy as np
 
 from tastemaker.models.histories import Histories
-from tastemaker.models.protocol import Model
+from tastemaker.models.protocol import Model, Scores
 from tastemaker.models.ranking import rank
 from tastemaker.models.two_tower.sequences import basket_starts
 
@@ -72,9 +73,15 @@ def hold_out(train: Histories, generator: np.random.Generator) -> tuple[Historie
     return kept, sample(kept, held, generator)
 
 
-def ndcg_at(model: Model, validation: Validation, k: int = 20) -> float:
+class _Scores(Protocol):
+    """What is ranked by: a model or a part of one."""
+
+    def score(self, histories: Histories) -> Scores: ...
+
+
+def ndcg_at(model: _Scores, validation: Validation, k: int = 20) -> float:
     """Mean NDCG of a model's lists, the ideal list cut at ``min(k, relevant)``."""
-    ranked = rank(model, validation.history, k, exclude_seen=validation.exclude_seen)
+    ranked = rank(cast(Model, model), validation.history, k, exclude_seen=validation.exclude_seen)
     wanted = validation.relevant.matrix(binary=True).tocsr()
     rows = np.repeat(np.arange(len(ranked)), k)
     flat = ranked.ravel()

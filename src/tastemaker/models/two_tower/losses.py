@@ -11,25 +11,22 @@ __all__ = ["full_softmax", "log_partition", "sampled_softmax"]
 _NEVER = -1e9
 
 
-def full_softmax(queries: Any, vectors: Any, targets: Any, scale: float) -> Any:
+def full_softmax(queries: Any, vectors: Any, targets: Any) -> Any:
     """Cross-entropy of each target among all items.
 
     Args:
         queries: float32 ``[n, dimension]``.
         vectors: float32 ``[n_items, dimension]``.
         targets: int32 ``[n]``.
-        scale: one over the temperature.
 
     Returns:
         float32 ``[n]``.
     """
-    logits = tf.matmul(queries * scale, vectors, transpose_b=True)
+    logits = tf.matmul(queries, vectors, transpose_b=True)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
 
 
-def sampled_softmax(
-    queries: Any, targets: Any, positives: Any, *, negatives: Any, ids: Any, log_expected: Any, scale: float
-) -> Any:
+def sampled_softmax(queries: Any, targets: Any, positives: Any, *, negatives: Any, ids: Any, log_expected: Any) -> Any:
     """Cross-entropy of each target among itself and shared negatives.
 
     Every negative's logit is reduced by the logarithm of how often it is expected among the negatives, which makes
@@ -43,18 +40,17 @@ def sampled_softmax(
         negatives: float32 ``[m, dimension]``.
         ids: int32 ``[m]``, the items of the negatives.
         log_expected: float32 ``[m]``.
-        scale: one over the temperature.
 
     Returns:
         float32 ``[n]``.
     """
-    own = tf.reduce_sum(queries * positives, axis=1) * scale
-    logits = tf.matmul(queries * scale, negatives, transpose_b=True) - log_expected[None, :]
+    own = tf.reduce_sum(queries * positives, axis=1)
+    logits = tf.matmul(queries, negatives, transpose_b=True) - log_expected[None, :]
     # An accidental hit: the target among the negatives would count twice.
     logits = tf.where(ids[None, :] == targets[:, None], _NEVER, logits)
     return tf.reduce_logsumexp(tf.concat([own[:, None], logits], axis=1), axis=1) - own
 
 
-def log_partition(queries: Any, vectors: Any, scale: float) -> Any:
+def log_partition(queries: Any, vectors: Any) -> Any:
     """float32 ``[n]``: the logarithm of all items' summed exponentials, for each query."""
-    return tf.reduce_logsumexp(tf.matmul(queries * scale, vectors, transpose_b=True), axis=1)
+    return tf.reduce_logsumexp(tf.matmul(queries, vectors, transpose_b=True), axis=1)

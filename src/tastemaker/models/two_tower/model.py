@@ -1,9 +1,12 @@
 """The two-tower model behind the interface of all models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
@@ -11,33 +14,56 @@ from tastemaker.models.protocol import FitContext, Scores
 from tastemaker.models.two_tower.configuration import configure
 
 if TYPE_CHECKING:
+    from tastemaker.models.two_tower.content import ContentScale
+    from tastemaker.models.two_tower.fitting import Fitted
     from tastemaker.models.two_tower.scoring import Scorer
 
 __all__ = ["TwoTower"]
+
+Floats = npt.NDArray[np.float32]
 
 
 class TwoTower:
     """Retrieval by two towers that are trained with a softmax over the catalogue.
 
-    The query tower sees a history only, never who has it; the item tower sees id and content.
+    The query tower sees a history only, never who has it; the item tower sees id and content. TensorFlow is imported
+    by what needs it, since it takes seconds.
 
     Args:
         encoder: "weighted-mean", "gru", "transformer", or "auto": what measured best for the kind of data.
+        strategy: "none", "mirrored" or "multi-worker"; see
+            :func:`~tastemaker.models.two_tower.strategies.strategy_named`.
+        warm_start: folder of an earlier model to start from.
+        checkpoint_dir: folder from which a killed training goes on.
+        vocabulary: ids of the items in their order: lets a warm start match catalogues, and is saved.
         parameters: any further ones of :class:`~tastemaker.models.two_tower.parameters.TowerParameters`.
     """
 
     name = "two-tower"
 
-    def __init__(self, *, encoder: str = "auto", **parameters: Any) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: str = "auto",
+        strategy: str = "none",
+        warm_start: Path | None = None,
+        checkpoint_dir: Path | None = None,
+        vocabulary: Sequence[str] | None = None,
+        **parameters: Any,
+    ) -> None:
         self.chosen = {"encoder": encoder} | parameters
+        self.strategy, self.warm_start, self.checkpoint_dir = strategy, warm_start, checkpoint_dir
+        self.vocabulary = None if vocabulary is None else tuple(vocabulary)
         self._scorer: Scorer | None = None
+        self._fitted: Fitted | None = None
+        self._scale: ContentScale | None = None
 
     @classmethod
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Values worth trying."""
         if train.times is None:
-            return {"held_out": (0.5, 0.8), "dropout": (0.3, 0.5), "temperature": (0.07, 0.1)}
-        return {"encoder": ("transformer", "weighted-mean", "gru"), "dropout": (0.3, 0.5), "temperature": (0.07, 0.05)}
+            return {"held_out": (0.5, 0.8), "dropout": (0.3, 0.5), "temperature": (0.1, 0.07)}
+        return {"encoder": ("auto", "weighted-mean", "gru"), "dropout": (0.3, 0.5), "temperature": (0.07, 0.05)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Train until the validation part says no more, or the deadline comes.
@@ -47,11 +73,24 @@ class TwoTower:
         """
         if not (train.lengths >= 2).any():
             raise DataError("no user has two interactions: there is nothing to predict from anything")
-        # TensorFlow takes seconds to import: only who trains pays for it.
+        parameters = configure(train, self.chosen)
+        from tastemaker.models.two_tower.export import load_export
         from tastemaker.models.two_tower.fitting import fit
+        from tastemaker.models.two_tower.warm_start import Earlier
 
-        self.parameters = configure(train, self.chosen)
-        self._scorer, self.curve = fit(train, context, self.parameters)
+        earlier = None
+        if self.warm_start is not None:
+            known = load_export(self.warm_start)
+            earlier = Earlier.of(known.weights, train.n_items, known.vocabulary, self.vocabulary)
+        self._fitted = fit(
+            train,
+            context,
+            parameters,
+            strategy=self.strategy,
+            earlier=earlier,
+            checkpoint_dir=self.checkpoint_dir,
+        )
+        self._scorer, self.parameters, self.curve = self._fitted.scorer, parameters, self._fitted.curve
         return self
 
     def score(self, histories: Histories) -> Scores:
@@ -60,12 +99,69 @@ class TwoTower:
         Raises:
             DataError: the model is not fitted, or the histories are of another catalogue.
         """
-        if self._scorer is None:
-            raise DataError("the two-tower model is not fitted; call fit or load")
-        return self._scorer.score(histories)
+        return self._ready().score(histories)
 
-    def item_vectors(self) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        """float32 ``[n_items, dimension]``: for an index."""
+    def query_vectors(self, histories: Histories) -> Floats:
+        """Vectors of users, float32 ``[users, width]``: products with :meth:`item_vectors` are scores."""
+        return self._ready().queries(histories)
+
+    def item_vectors(self) -> Floats:
+        """Vectors of the catalogue, float32 ``[n_items, width]``, for an index."""
+        return self._ready().vectors
+
+    def new_item_vectors(self, items: pa.Table) -> Floats:
+        """Vectors of items that training never saw, from content alone.
+
+        Args:
+            items: see :class:`~tastemaker.models.protocol.FitContext`.
+
+        Returns:
+            float32 ``[n, width]``, to be searched among :meth:`item_vectors`.
+
+        Raises:
+            DataError: the model was trained without content.
+        """
+        from tastemaker.models.two_tower.asking import ContentTower
+        from tastemaker.models.two_tower.content import encode_content
+
+        self._ready()
+        if self._fitted is not None and self._fitted.scale is not None:
+            self._scale = self._fitted.scale
+            self._content = ContentTower(self._fitted.network, self._scale.width)
+        if self._scale is None:
+            raise DataError("the model knows items by id alone; give items with title, category or price to its fit")
+        return np.asarray(self._content.ask(**vars(encode_content(items, self._scale))), dtype=np.float32)
+
+    def save(self, directory: Path, about: Mapping[str, str] | None = None) -> None:
+        """Write the model as one folder; see :func:`~tastemaker.models.two_tower.export.export`.
+
+        Raises:
+            DataError: the model was not fitted here.
+        """
+        from tastemaker.models.two_tower.export import export
+
+        if self._fitted is None:
+            raise DataError("only a model that was fitted is saved; a loaded one is in its folder already")
+        export(self._fitted, directory, self.vocabulary, about)
+
+    @classmethod
+    def load(cls, directory: Path) -> "TwoTower":
+        """Read a saved model, to score with; fitting it starts anew.
+
+        Raises:
+            DataError: there is no model, or it is of another version.
+        """
+        from tastemaker.models.two_tower.export import load_export
+
+        known = load_export(directory)
+        of_data = ("ordered", "time_unit", "n_types", "compiled")
+        chosen = {name: value for name, value in known.parameters.to_json().items() if name not in of_data}
+        model = cls(vocabulary=known.vocabulary, **chosen)
+        model._scorer, model.parameters, model.curve = known.scorer, known.parameters, known.curve
+        model._content, model._scale = known.content, known.scale
+        return model
+
+    def _ready(self) -> "Scorer":
         if self._scorer is None:
             raise DataError("the two-tower model is not fitted; call fit or load")
-        return self._scorer.vectors
+        return self._scorer

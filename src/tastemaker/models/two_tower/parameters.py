@@ -33,12 +33,15 @@ class TowerParameters:
         negatives: uniformly drawn items that are shared by a batch, beside the batch's own; sampled loss only.
         temperature: that scores are divided by in training.
         normalise: unit vectors, so that the temperature alone sets the scale.
+        bias: items have a bias too, which starts as the logarithm of their popularity.
+        spectral: items' vectors start as the spectrum of the interactions rather than at random.
         batch: targets of a training step (positions of sequences), or users when there is no order.
         learning_rate: of Adam, after a short linear rise.
         weight_decay: of AdamW.
         average: decay of the moving average of the weights, which is what is kept; 0 keeps the last weights.
         epochs: passes over the data at most.
         patience: evaluations without a better NDCG before training ends.
+        compiled: steps are compiled by XLA, which takes seconds and pays where steps are heavy.
         time_unit: length of a step in time: the median time between a user's events; 0 when times say nothing.
         n_types: event types.
     """
@@ -57,12 +60,15 @@ class TowerParameters:
     negatives: int = 4096
     temperature: float = 0.07
     normalise: bool = True
+    bias: bool = False
+    spectral: bool = False
     batch: int = 1024
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     average: float = 0.99
     epochs: int = 100
     patience: int = 5
+    compiled: bool = True
     time_unit: float = 0.0
     n_types: int = 0
 

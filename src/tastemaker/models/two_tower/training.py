@@ -1,118 +1,113 @@
-"""The training loop: compiled steps, a moving average of the weights, early stopping and a deadline."""
+"""The training loop: early stopping, a deadline, and going on after a kill."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tastemaker.keras import tensorflow
-from tastemaker.models.two_tower.network import Network
+from tastemaker.models.two_tower.checkpoints import Checkpoints
+from tastemaker.models.two_tower.pipeline import Feed
+from tastemaker.models.two_tower.progress import Curve, State
 from tastemaker.models.two_tower.steps import Stepper
 
-tf = tensorflow()
+__all__ = ["Training"]
 
-__all__ = ["Curve", "Training"]
-
-Batch = dict[str, npt.NDArray[np.generic]]
 _EVALUATE_STEPS = (50, 500)  # least and most steps between evaluations
 _SPARE_S = 1.0
 
 
-@dataclass
-class Curve:
-    """What a training did.
-
-    Attributes:
-        steps: steps taken when evaluated, with the NDCG of each evaluation in ``ndcg`` and the loss in ``loss``.
-        ndcg: see ``steps``.
-        loss: see ``steps``.
-        best: the highest NDCG.
-        stopped: why training ended: "patience", "epochs" or "deadline".
-    """
-
-    steps: list[int] = field(default_factory=list)
-    ndcg: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    best: float = -1.0
-    stopped: str = ""
-
-
-@dataclass
 class Training:
     """Trains a network.
 
-    Attributes:
-        network: with its weights made.
+    Args:
         stepper: takes the steps.
-        epoch: batches of one pass, by its number; the same number gives the same batches.
+        feed: gives the batches.
         evaluate: NDCG of the network with its present weights; None keeps the last weights.
         deadline: ``time.monotonic()`` by which :meth:`run` returns; None without one.
         progress: told each evaluation in a line.
+        checkpoints: where to go on from; None starts anew.
     """
 
-    network: Network
-    stepper: Stepper
-    epoch: Callable[[int], Iterator[Batch]]
-    evaluate: Callable[[], float] | None
-    deadline: float | None
-    progress: Callable[[str], None]
+    def __init__(
+        self,
+        stepper: Stepper,
+        feed: Feed,
+        *,
+        evaluate: Callable[[], float] | None,
+        deadline: float | None,
+        progress: Callable[[str], None],
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self.stepper, self.feed, self._evaluate = stepper, feed, evaluate
+        self._deadline, self._progress, self._checkpoints = deadline, progress, checkpoints
+        self._cost_s, self._slowest_s = 0.0, 0.0
+        self._losses: list[Any] = []
 
-    def run(self) -> Curve:
-        """Train until there is no progress, or no time; the network ends with the best weights."""
-        parameters, curve = self.network.parameters, Curve()
-        self._best: list[Any] | None = None
-        self._cost_s, waited, steps, slowest = 0.0, 0, 0, 0.0
-        losses: list[Any] = []
-        interval = _EVALUATE_STEPS[1]
-        for epoch in range(parameters.epochs):
-            begun = steps
-            for batch in self.epoch(epoch):
-                if self._left() < self._cost_s + 2 * slowest + _SPARE_S:
-                    curve.stopped = "deadline"
-                    break
-                started = time.monotonic()
-                losses.append(self.stepper.step(batch, steps))
-                if steps:  # the first step compiles
-                    slowest = max(slowest, time.monotonic() - started)
-                steps += 1
-                if steps % interval == 0:
-                    waited = self._judge(curve, steps, losses, waited)
-                    if waited >= parameters.patience:
-                        curve.stopped = "patience"
-                        break
-            if curve.stopped or steps == begun:
-                break
-            if epoch == 0:  # now known: an evaluation per pass, within bounds
-                per_pass = steps - begun
-                interval = int(np.clip(per_pass, *_EVALUATE_STEPS))
-        curve.stopped = curve.stopped or "epochs"
-        unjudged = steps > (curve.steps[-1] if curve.steps else 0)
-        if unjudged and (self._best is None or self._left() > self._cost_s + _SPARE_S):
-            self._judge(curve, steps, losses, waited)
-        if self._best is not None:
-            self.stepper.restore(self._best)
-        return curve
+    def run(self, *, warm: bool = False) -> Curve:
+        """Train until there is no progress, or no time; the network ends with the best weights.
+
+        Args:
+            warm: the weights are of an earlier model: they compete with what training makes of them.
+        """
+        parameters = self.stepper.network.parameters
+        state = (self._checkpoints.load() if self._checkpoints is not None else None) or State()
+        if warm and not state.steps:
+            self._judge(state)
+        while not state.curve.stopped and state.epoch < parameters.epochs:
+            self._pass(state)
+            if not state.batch:
+                break  # not one step: there is nothing to learn from
+            if not state.curve.stopped:
+                if state.epoch == 0:  # now known: one evaluation per pass, within bounds
+                    state.interval = int(np.clip(state.batch, *_EVALUATE_STEPS))
+                state.epoch, state.batch = state.epoch + 1, 0
+        state.curve.stopped = state.curve.stopped or "epochs"
+        unjudged = state.steps > (state.curve.steps[-1] if state.curve.steps else 0)
+        if unjudged and (state.best is None or self._left() > self._cost_s + _SPARE_S):
+            self._judge(state)
+        if state.best is not None:
+            self.stepper.restore(state.best)
+        if self._checkpoints is not None and state.curve.stopped != "deadline":
+            self._checkpoints.clear()
+        return state.curve
+
+    def _pass(self, state: State) -> None:
+        for group in self.feed.steps(state.epoch, state.batch):
+            # Room for this step, for an evaluation, and for what both vary.
+            late = self._left() < self._cost_s + 2 * self._slowest_s + _SPARE_S
+            if self.stepper.agree(late):
+                state.curve.stopped = "deadline"
+                return
+            started = time.monotonic()
+            self._losses.append(self.stepper.step(group, state.steps))
+            if state.steps:  # the first step compiles
+                self._slowest_s = max(self._slowest_s, time.monotonic() - started)
+            state.steps, state.batch = state.steps + 1, state.batch + 1
+            if state.steps % state.interval == 0:
+                self._judge(state)
+                if state.waited >= self.stepper.network.parameters.patience:
+                    state.curve.stopped = "patience"
+                elif self._checkpoints is not None:
+                    self._checkpoints.save(state)
+                if state.curve.stopped:
+                    return
 
     def _left(self) -> float:
-        return float("inf") if self.deadline is None else self.deadline - time.monotonic()
+        return float("inf") if self._deadline is None else self._deadline - time.monotonic()
 
-    def _judge(self, curve: Curve, steps: int, losses: list[Any], waited: int) -> int:
-        """Evaluate the averaged weights and keep them if they are the best; evaluations without progress so far."""
+    def _judge(self, state: State) -> None:
+        """Evaluate the averaged weights, and keep them if they are the best so far."""
         started = time.monotonic()
-        loss = float(np.mean([float(value) for value in losses]))
-        losses.clear()
+        loss = float(np.mean([float(value) for value in self._losses])) if self._losses else float("nan")
+        self._losses.clear()
         held = self.stepper.average()
-        value = self.evaluate() if self.evaluate is not None else float(len(curve.steps))
-        better = value > curve.best
+        value = self._evaluate() if self._evaluate is not None else float(state.steps)
+        better = value > state.curve.best
         if better:
-            curve.best, self._best = value, self.stepper.weights()
+            state.curve.best, state.best = value, self.stepper.weights()
         self.stepper.restore(held)
         self._cost_s = max(self._cost_s, time.monotonic() - started)
-        curve.steps.append(steps)
-        curve.ndcg.append(value)
-        curve.loss.append(loss)
-        self.progress(f"two-tower: {steps} steps, loss {loss:.4f}, validation NDCG {value:.4f}")
-        return 0 if better else waited + 1
+        state.waited = 0 if better else state.waited + 1
+        state.curve.add(state.steps, loss, value)
+        self._progress(f"two-tower: {state.steps} steps, loss {loss:.4f}, validation NDCG {value:.4f}")
