@@ -177,8 +177,10 @@ class Pipeline:
         context.progress(
             "blend: " + ", ".join(f"{one.trial.source} {weight:.2f}" for one, weight in zip(tuned, blend, strict=True))
         )
-        kept = [one for one, use in zip(tuned, blend > _USEFUL * blend.max(), strict=True) if use]
-        if len(kept) < len(tuned):
+        # A source without weight in the blend can still tell the ranker something; it goes only if time is short.
+        kept = tuned
+        if time.monotonic() + 2 * sum(one.trial.fit_s for one in tuned) + clock.stack_s > clock.end:
+            kept = [one for one, use in zip(tuned, blend > _USEFUL * blend.max(), strict=True) if use]
             learn, judge = self._lists([one.model for one in kept], part, context)
         more = self._earlier(kept, part, context, clock)
         if more is not None:
@@ -206,7 +208,7 @@ class Pipeline:
                 horizon=context.horizon,
                 relevant_per_user=context.relevant_per_user,
             )
-            models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 1.5 * again_s + 1))
+            models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 3 * again_s + 1))
         except DataError as error:
             context.progress(f"no second validation part: {error}")
             return None

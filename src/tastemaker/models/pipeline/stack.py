@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Stack", "fit_stack"]
 
+_RANKERS = 3  # averaged; one alone differs by a hundredth from seed to seed
+_TIME = 0.4  # share of what is left of the budget that they may take
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -32,20 +35,21 @@ class Stack:
 
     Attributes:
         blend: float32 ``[sources]``, weights of the first columns.
-        ranker: the network; None where the blend is better.
+        rankers: networks that differ in their seed, whose scores are averaged; none where the blend is better.
         measured: NDCG of both on lists that neither learned from.
     """
 
     blend: Floats
-    ranker: Ranker | None
+    rankers: tuple[Ranker, ...]
     measured: dict[str, float]
 
     def score(self, features: Floats) -> Floats:
         """Float32 ``[users, n, features]`` to ``[users, n]``."""
-        if self.ranker is None:
+        if not self.rankers:
             return np.asarray(features[:, :, : len(self.blend)] @ self.blend, dtype=np.float32)
-        flat = self.ranker.score(features.reshape(-1, features.shape[2]))
-        return np.asarray(flat, dtype=np.float32).reshape(features.shape[:2])
+        flat = features.reshape(-1, features.shape[2])
+        mean = sum(ranker.score(flat) for ranker in self.rankers) / len(self.rankers)
+        return np.asarray(mean, dtype=np.float32).reshape(features.shape[:2])
 
     def ndcg(self, lists: Lists, k: int) -> float:
         """Of the lists in this order; relevant items that nobody offered count as missed."""
@@ -82,28 +86,39 @@ def fit_stack(
     if not len(learn.items):
         raise DataError("no source offers an item that its validation user went on to take; give more interactions")
     blend = fit_blend(learn.features[:, :, :n_sources], learn.labels)
-    measured = {"blend": Stack(blend, None, {}).ndcg(judge, k)}
+    measured = {"blend": Stack(blend, (), {}).ndcg(judge, k)}
     if names is None:
-        return Stack(blend, None, measured)
-    ranker = _ranker(learn, judge.take(judge.useful), blend, tuple(names), context)
-    measured["ranker"] = Stack(blend, ranker, {}).ndcg(judge, k)
+        return Stack(blend, (), measured)
+    rankers = _rankers(learn, judge.take(judge.useful), blend, tuple(names), context)
+    measured["ranker"] = Stack(blend, rankers, {}).ndcg(judge, k)
     context.progress(f"NDCG@{k} of the blend {measured['blend']:.4f}, of the ranker {measured['ranker']:.4f}")
-    return Stack(blend, ranker if measured["ranker"] > measured["blend"] else None, measured)
+    return Stack(blend, rankers if measured["ranker"] > measured["blend"] else (), measured)
 
 
-def _ranker(learn: Lists, judge: Lists, blend: Floats, names: tuple[str, ...], context: FitContext) -> Ranker:
-    """A network that starts at the blend; it stops when the judging lists say so."""
+def _rankers(
+    learn: Lists, judge: Lists, blend: Floats, names: tuple[str, ...], context: FitContext
+) -> tuple[Ranker, ...]:
+    """Networks that start at the blend and stop when the judging lists say so: several, as long as time allows."""
     from tastemaker.models.ranker.train import train_ranker
 
     start = np.zeros(len(names), dtype=np.float32)
     start[: len(blend)] = blend
-    left = context.remaining_s
-    return train_ranker(
-        RankingLists(learn.features, learn.labels[:, :, None], names),
-        RankerParameters(),
-        validation=RankingLists(judge.features, judge.labels[:, :, None], names),
-        seed=context.seed,
-        deadline=time.monotonic() + left / 2 if np.isfinite(left) else None,
-        wide_start=start,
-        progress=context.progress,
-    )
+    begun = time.monotonic()
+    until = begun + _TIME * context.remaining_s if np.isfinite(context.remaining_s) else None
+    rankers: list[Ranker] = []
+    while len(rankers) < _RANKERS:
+        each_s = (time.monotonic() - begun) / max(1, len(rankers))
+        if rankers and until is not None and time.monotonic() + each_s > until:
+            break
+        rankers.append(
+            train_ranker(
+                RankingLists(learn.features, learn.labels[:, :, None], names),
+                RankerParameters(hidden=(128, 64), dropout=0.2),
+                validation=RankingLists(judge.features, judge.labels[:, :, None], names),
+                seed=context.seed + len(rankers),
+                deadline=until,
+                wide_start=start,
+                progress=context.progress,
+            )
+        )
+    return tuple(rankers)
