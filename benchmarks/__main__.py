@@ -21,6 +21,7 @@ from benchmarks import (
     ranker,
     scale_out,
     training_set,
+    two_tower,
 )
 from benchmarks.goal import Goal
 
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "ranker": ranker.run,
     "scale_out": scale_out.run,
     "training_set": training_set.run,
+    "two_tower": two_tower.run,
 }
 
 

@@ -12,6 +12,8 @@ from tastemaker.models.two_tower.parameters import TowerParameters
 __all__ = ["configure"]
 
 _HEAVY = 1_000_000  # logits of a step from which compiling pays
+_MANY_ITEMS = 20_000  # from where on sampled negatives are faster than the whole catalogue
+_MUCH = 2_000_000  # interactions
 
 
 def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
@@ -36,9 +38,14 @@ def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
         "time_unit": _time_unit(train),
         "n_types": len(train.type_names) if train.types is not None else 0,
     }
-    if not ordered:
-        automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 512, "learning_rate": 3e-3}
-        automatic |= {"bias": True, "spectral": True, "temperature": 0.1}
+    many = train.n_items > _MANY_ITEMS
+    if ordered:
+        automatic |= {"encoder": "transformer", "loss": "sampled" if many else "full"}
+        # Steps cost by the catalogue as well as by the batch: large data takes larger steps.
+        automatic |= {"batch": 1024 if len(train.items) < _MUCH else 4096}
+    else:
+        automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 1024, "learning_rate": 3e-3}
+        automatic |= {"bias": True, "temperature": 0.1}
     parameters = TowerParameters(**(automatic | given))
     heavy = parameters.batch * train.n_items >= _HEAVY
     return replace(parameters, compiled=given.get("compiled", heavy))

@@ -51,7 +51,7 @@ class ItemTower(keras.layers.Layer):  # type: ignore[misc, name-defined]
         self.n_items, self.id_dropout, self.normalise = n_items, parameters.id_dropout, parameters.normalise
         # Small beside the content, so that an id adds to it rather than drowns it.
         spread = 0.02 if content is not None or not parameters.normalise else size**-0.5
-        start = _normal(spread) if beginning.vectors is None else _given(beginning.vectors * spread * size**0.5)
+        start = _normal(spread) if beginning.vectors is None else _given(beginning.vectors)
         self.ids = self.add_weight("ids", (n_items, size), initializer=start)
         self.bias = None
         if parameters.bias:

@@ -61,7 +61,7 @@ class TowerParameters:
     temperature: float = 0.07
     normalise: bool = True
     bias: bool = False
-    spectral: bool = False
+    spectral: bool = True
     batch: int = 1024
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
