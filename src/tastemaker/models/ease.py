@@ -48,7 +48,7 @@ class Ease:
         *,
         regularisation: float = 50.0,
         damping: float = 0.5,
-        half_life: float | None = 4.0,
+        half_life: float | None = 2.0,
         max_items: int = 42_000,
     ) -> None:
         if not regularisation > 0 or max_items < 1 or (half_life is not None and not half_life > 0):
@@ -65,7 +65,7 @@ class Ease:
             "regularisation": (3.0, 10.0, 50.0, 200.0, 500.0),
             "damping": (0.0, 0.5),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Invert the gram matrix.

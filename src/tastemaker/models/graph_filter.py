@@ -46,7 +46,7 @@ class GraphFilter:
         components: int = 512,
         low_pass: float = 0.5,
         sharpening: float = 0.5,
-        half_life: float | None = 4.0,
+        half_life: float | None = 1.0,
     ) -> None:
         if components < 1 or low_pass < 0 or sharpening < 0 or (half_life is not None and not half_life > 0):
             raise DataError(
@@ -65,7 +65,7 @@ class GraphFilter:
             "low_pass": (0.1, 0.3, 0.5, 1.0),
             "sharpening": (0.0, 0.5, 1.0),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 3.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Normalise, multiply, decompose.

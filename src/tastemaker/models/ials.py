@@ -47,10 +47,10 @@ class Ials:
         *,
         dim: int = 256,
         regularisation: float = 0.3,
-        unobserved: float = 0.03,
+        unobserved: float = 0.01,
         frequency: float = 1.0,
         epochs: int = 12,
-        half_life: float | None = 4.0,
+        half_life: float | None = 2.0,
     ) -> None:
         if dim < 1 or not regularisation > 0 or not unobserved > 0 or epochs < 1:
             raise DataError("ials needs dim and epochs of at least 1, regularisation and unobserved above 0")
@@ -69,9 +69,9 @@ class Ials:
         choices: dict[str, tuple[Any, ...]] = {
             "dim": (128, 256, 512),
             "regularisation": (0.03, 0.3, 1.0, 3.0),
-            "unobserved": (0.01, 0.03, 0.1, 0.3),
+            "unobserved": (0.001, 0.003, 0.01, 0.03, 0.1),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Alternate.

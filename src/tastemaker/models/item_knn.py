@@ -38,7 +38,7 @@ class ItemKnn:
         self,
         *,
         neighbours: int = 500,
-        shrinkage: float = 2.0,
+        shrinkage: float = 3.0,
         damping: float = 0.5,
         exponent: float = 0.7,
         half_life: float | None = 2.0,
@@ -56,7 +56,7 @@ class ItemKnn:
         """Neighbourhoods and what they weigh."""
         choices: dict[str, tuple[Any, ...]] = {
             "neighbours": (100, 500, 1000),
-            "shrinkage": (0.0, 2.0, 10.0),
+            "shrinkage": (0.0, 1.0, 3.0, 10.0),
             "damping": (0.0, 0.5, 1.0),
             "exponent": (0.5, 0.7, 0.85),
         }

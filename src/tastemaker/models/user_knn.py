@@ -37,11 +37,11 @@ class UserKnn:
     def __init__(
         self,
         *,
-        neighbours: int = 200,
-        rarity: float = 0.7,
+        neighbours: int = 100,
+        rarity: float = 0.5,
         normalise: float = 0.5,
         power: float = 1.0,
-        half_life: float | None = 4.0,
+        half_life: float | None = 2.0,
         sample: int = 2000,
     ) -> None:
         if min(neighbours, sample) < 1 or (half_life is not None and not half_life > 0):
@@ -58,11 +58,11 @@ class UserKnn:
         """Neighbourhood and what makes users similar."""
         choices: dict[str, tuple[Any, ...]] = {
             "neighbours": (50, 100, 200, 500),
-            "rarity": (0.3, 0.7, 1.0),
+            "rarity": (0.3, 0.5, 0.8),
             "normalise": (0.3, 0.5, 0.7),
             "power": (0.7, 1.0, 1.5),
         }
-        return choices if train.times is None else {**choices, "half_life": (1.0, 4.0, 16.0, None)}
+        return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Index the histories.
