@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tastemaker.errors import DataError
 
 __all__ = [
+    "GROUPS",
     "LEVEL",
     "RESAMPLES",
     "Estimate",
@@ -25,6 +26,7 @@ __all__ = [
 
 LEVEL = 0.95
 RESAMPLES = 2000
+GROUPS = 5000  # that stand for more users than twice as many
 _CELLS = 4_000_000  # of the resample-weight matrix held at one time: 32 MB
 
 Floats = npt.NDArray[np.float64]
@@ -70,6 +72,10 @@ def bootstrap_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) ->
 def bootstrap_known_means(values: Floats, *, seed: int, resamples: int = RESAMPLES) -> Floats:
     """As :func:`bootstrap_means`, where a user may lack a value: NaN takes no part in its column's mean.
 
+    More than twice :data:`GROUPS` users are put into as many random groups, which are drawn in their place: the mean of
+    such groups varies as that of users does (Wolter, *Introduction to Variance Estimation*, 2007, chapter 2), and the
+    width of an interval is known to one percent.
+
     Args:
         values: ``[users, columns]``.
         seed: makes it repeatable.
@@ -87,8 +93,12 @@ def bootstrap_known_means(values: Floats, *, seed: int, resamples: int = RESAMPL
     filled = np.nan_to_num(values, copy=True)
     # Most columns lack the same users: each such set is counted once.
     known, group = _distinct_columns(~np.isnan(values))
+    if len(values) > 2 * GROUPS:
+        users = np.random.default_rng(seed).permutation(len(values))
+        starts = np.arange(GROUPS) * len(values) // GROUPS
+        filled, known = (np.add.reduceat(part[users], starts, axis=0) for part in (filled, known))
     parts = []
-    for weights in _weights(len(values), seed, resamples):
+    for weights in _weights(len(filled), seed, resamples):
         count = (weights @ known)[:, group]
         total = weights @ filled
         parts.append(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))

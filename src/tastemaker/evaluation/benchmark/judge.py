@@ -11,11 +11,11 @@ from tastemaker.evaluation.benchmark.lists import Lists
 from tastemaker.evaluation.benchmark.slices import slices
 from tastemaker.evaluation.benchmark.task import Task
 from tastemaker.evaluation.benchmark.traits import Traits, traits
-from tastemaker.evaluation.intervals import LEVEL, RESAMPLES, Estimate, bootstrap_known_means, interval_of
+from tastemaker.evaluation.intervals import LEVEL, Estimate, bootstrap_known_means, interval_of
 from tastemaker.evaluation.similarity import diversity
 from tastemaker.models.histories import Histories
 
-__all__ = ["BEYOND", "WHOLE", "Figures", "judge", "resamples_for"]
+__all__ = ["BEYOND", "WHOLE", "Figures", "judge"]
 
 WHOLE = ("coverage", "gini")
 """Metrics of all lists together: no mean over users, hence no interval; low and high equal the value."""
@@ -23,7 +23,6 @@ WHOLE = ("coverage", "gini")
 BEYOND = ("novelty", "popularity", "popularity_percentile", "serendipity", "diversity", "calibration")
 """Metrics beyond accuracy that are means over users; calibration only where items have categories."""
 
-_MANY_USERS = 50_000  # from here on the ends of intervals hardly depend on the number of resamples
 Estimates = dict[str, Estimate]
 Floats = npt.NDArray[np.float64]
 
@@ -39,11 +38,6 @@ class Figures:
 
     metrics: Estimates = field(default_factory=dict)
     slices: dict[str, Estimates] = field(default_factory=dict)
-
-
-def resamples_for(n_users: int) -> int:
-    """How many resamples are enough for that many users."""
-    return RESAMPLES if n_users <= _MANY_USERS else RESAMPLES // 2
 
 
 def judge(
@@ -149,10 +143,9 @@ def _estimate(
     part: str | None,
 ) -> None:
     """Add the estimates of one slice (None: of all users) to the figures; all models see the same resamples."""
-    n_users = len(next(iter(next(iter(values.values())).values())))
     columns = [(name, metric) for name, found in values.items() for metric in found]
     stacked = np.column_stack([values[name][metric] for name, metric in columns])
-    means = bootstrap_known_means(stacked, seed=seed, resamples=resamples_for(n_users))
+    means = bootstrap_known_means(stacked, seed=seed)
     centre = dict(zip(columns, np.nanmean(stacked, axis=0).tolist(), strict=True))
     drawn = dict(zip(columns, means.T, strict=True))
     first = next(iter(values))

@@ -12,11 +12,11 @@ from tastemaker import models as models_package
 from tastemaker.errors import DataError
 from tastemaker.evaluation.benchmark.child import Settings
 from tastemaker.evaluation.benchmark.isolation import Failure, Outcome, finished, run_model
-from tastemaker.evaluation.benchmark.judge import Figures, judge, resamples_for
+from tastemaker.evaluation.benchmark.judge import Figures, judge
 from tastemaker.evaluation.benchmark.report import BenchmarkReport, Comparison, ModelFailure, ModelResult
 from tastemaker.evaluation.benchmark.storage import save_task
 from tastemaker.evaluation.benchmark.task import Task
-from tastemaker.evaluation.intervals import LEVEL
+from tastemaker.evaluation.intervals import LEVEL, RESAMPLES
 from tastemaker.models.registry import MODELS
 
 __all__ = ["Inputs", "check", "evaluate_models", "parts_directory"]
@@ -170,7 +170,7 @@ def _report(
         cutoffs=settings.cutoffs,
         seed=settings.seed,
         level=LEVEL,
-        resamples=resamples_for(task.history.n_users),
+        resamples=RESAMPLES,
         budget_minutes=None if settings.budget_s is None else settings.budget_s / 60,
         data={**task.facts, "slices": sizes},
         models={

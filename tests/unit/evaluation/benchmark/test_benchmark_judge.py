@@ -133,3 +133,16 @@ def test_a_missing_value_takes_no_part_in_the_mean_of_a_resample():
 
 def test_without_any_value_an_interval_is_its_centre():
     assert interval_of(2.0, np.full(10, np.nan)).low == 2
+
+
+def test_groups_of_many_users_vary_as_the_users_do():
+    rng = np.random.default_rng(0)
+    values = np.column_stack(
+        [rng.exponential(1.0, 12_000), np.where(rng.random(12_000) < 0.3, np.nan, rng.normal(5, 2, 12_000))]
+    )
+    means = bootstrap_known_means(values, seed=0)
+    # Standard errors: 1 / sqrt(12,000) = .00913 and 2 / sqrt(8,400) = .0218; 2,000 resamples and 5,000 groups know a
+    # standard deviation to about 1.6 and 1 percent, hence 6 as three standard deviations.
+    assert means[:, 0].std() == pytest.approx(1 / np.sqrt(12_000), rel=0.06)
+    assert means[:, 1].std() == pytest.approx(2 / np.sqrt(np.isfinite(values[:, 1]).sum()), rel=0.06)
+    np.testing.assert_allclose(means.mean(axis=0), np.nanmean(values, axis=0), rtol=0.002)
