@@ -16,6 +16,8 @@ __all__ = ["GraphFilter"]
 
 _TIE = 1e-9  # popularity orders what no filter reaches
 _PASSES = 2
+_PAIRS = 4e8  # of items; a stored one takes 8 bytes
+_DENSE = 0.3  # share of pairs of items that meet, above which the gram matrix is kept with its zeros
 _PER_SECOND = 10.0  # components that a slow machine finds in a second, where a deadline leaves little time
 
 
@@ -74,12 +76,14 @@ class GraphFilter:
             DataError: there are no interactions.
         """
         require_interactions(train)
-        taken = bounded(train, context, share=0.3).matrix(binary=True)
+        taken = bounded(train, context, share=0.3, most=_PAIRS).matrix(binary=True)
         popularity = train.popularity()
         degrees = np.maximum(popularity, 1.0)
         lengths = np.maximum(np.diff(taken.indptr), 1)
         normal = (sparse.diags(lengths**-0.5) @ taken @ sparse.diags(degrees**-0.5)).astype(np.float32).tocsr()
-        self._gram = (normal.T @ normal).tocsr()
+        gram = (normal.T @ normal).tocsr()
+        # Where most items meet, zeros take less room than their places.
+        self._gram = gram.toarray() if gram.nnz > _DENSE * gram.shape[0] ** 2 else gram
         rank = int(min(self.components, min(normal.shape) - 1, max(16.0, context.remaining_s * _PER_SECOND)))
         self._vectors: Floats = np.zeros((train.n_items, 0), np.float32)
         self._values: Floats = np.zeros(0, np.float32)
@@ -94,7 +98,8 @@ class GraphFilter:
     def score(self, histories: Histories) -> Scores:
         """Both filters over each history."""
         known = values(histories, self.half_life)
-        scores: Scores = (known @ self._gram).toarray()
+        found = known @ self._gram
+        scores: Scores = found if isinstance(found, np.ndarray) else found.toarray()
         if self._vectors.shape[1]:
             smooth = self.low_pass * (known @ (self._vectors / self._roots))
             scores += smooth @ (self._vectors * self._roots).T

@@ -76,7 +76,14 @@ def pairs(train: Histories) -> float:
     return float(np.square(train.lengths.astype(np.float64)).sum())
 
 
-def bounded(train: Histories, context: FitContext, *, pairs_per_second: float = 2e7, share: float = 0.5) -> Histories:
+def bounded(
+    train: Histories,
+    context: FitContext,
+    *,
+    pairs_per_second: float = 2e7,
+    share: float = 0.5,
+    most: float = float("inf"),
+) -> Histories:
     """As many of the newest interactions of each user as can be paired before the deadline.
 
     Args:
@@ -84,8 +91,9 @@ def bounded(train: Histories, context: FitContext, *, pairs_per_second: float = 
         context: its deadline counts.
         pairs_per_second: what counting manages on a slow core.
         share: of the remaining time that may be spent.
+        most: pairs that memory has room for, however much time there is.
     """
-    room = max(context.remaining_s, 1.0) * share * pairs_per_second
+    room = min(max(context.remaining_s, 1.0) * share * pairs_per_second, most)
     longest = int(train.lengths.max(initial=1))
     while pairs(train) > room and longest > 8:
         longest = longest * 3 // 4
