@@ -19,8 +19,8 @@ class CoVisitation:
     """Items by how often they came soon after the user's items, the newest counting most.
 
     Args:
-        window: places between two items that still count as a transition.
-        fade: what one more place between them leaves of a transition, in (0, 1].
+        window: moments between two items that still count as a transition.
+        fade: what one more moment between them leaves of a transition, in (0, 1].
         backward: what a transition counts in the other direction, at least 0.
         exponent: how much popular targets are held back: 0 gives transition probabilities, 0.5 a cosine.
         smoothing: added to the totals of items; rare items are then sure of nothing.
@@ -62,7 +62,7 @@ class CoVisitation:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Reach and direction of transitions, smoothing, memory."""
         return {
-            "window": (3, 10, 30),
+            "window": (1, 3, 10, 30),
             "fade": (0.5, 0.7, 0.85),
             "backward": (0.0, 0.2, 0.5, 0.9),
             "exponent": (0.0, 0.15, 0.3),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.models.histories import Floats, Histories
-from tastemaker.models.inputs import recency
+from tastemaker.models.inputs import moments, recency
 from tastemaker.models.jit import compiled, in_threads
 
 __all__ = ["HistoryIndex", "score_by_neighbours"]
@@ -22,7 +22,7 @@ class HistoryIndex:
     Attributes:
         offsets: int64 ``[histories + 1]``.
         items: int32 ``[n]``, of each history.
-        places: int32 ``[n]``: where in its history the item was taken last, from 0.
+        places: int32 ``[n]``: moment of its history at which the item was taken last, from 0.
         weights: float32 ``[histories]``: what each history's vote counts.
         item_offsets: int64 ``[items + 1]``.
         item_histories: int32 ``[n]``: the histories of each item, rising.
@@ -55,7 +55,10 @@ class HistoryIndex:
             train, ends = train.take(order), ends[order]
             if half_life is not None:
                 weights = np.exp2(-(ends[-1] - ends) / (half_life * max(float(np.ptp(ends)), 1e-9)))
-        places = np.arange(len(train.items)) - np.repeat(train.offsets[:-1], train.lengths)
+        numbered = moments(train)
+        places = numbered - np.repeat(
+            numbered[np.minimum(train.offsets[:-1], max(len(numbered) - 1, 0))], train.lengths
+        )
         order = np.lexsort((places, train.items, train.rows))
         rows, items = train.rows[order], train.items[order]
         last = np.ones(len(order), bool)
@@ -89,7 +92,7 @@ def score_by_neighbours(
 
     Similarity is the sum over common items of ``item_weights * recency`` in the asked history, times the training
     history's weight. A neighbour votes for each of its items with its similarity to ``power``, halved every ``spread``
-    places away from the newest common item.
+    moments away from the newest common item.
 
     Args:
         index: of the training histories.
@@ -98,7 +101,7 @@ def score_by_neighbours(
         neighbours: that vote.
         sample: latest training histories looked at per item.
         half_life: in interactions of the asked history; None: all items count the same.
-        spread: in places; None: all items of a neighbour get the same vote.
+        spread: in moments; None: all items of a neighbour get the same vote.
         power: above 1 gives the nearest a larger say.
     """
     scores = np.zeros((asked.n_users, asked.n_items), np.float32)

@@ -8,7 +8,7 @@ from tastemaker.errors import DataError
 from tastemaker.models.histories import Floats, Histories
 from tastemaker.models.protocol import FitContext
 
-__all__ = ["bounded", "item_degrees", "pairs", "recency", "require_interactions", "require_times", "values"]
+__all__ = ["bounded", "moments", "pairs", "recency", "require_interactions", "require_times", "values"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -38,7 +38,8 @@ def require_times(histories: Histories, model: str) -> None:
 def recency(histories: Histories, half_life: float | None) -> Floats:
     """float32 ``[n]``: 1 for the newest interaction of a user, half of it ``half_life`` interactions before.
 
-    It counts interactions, not time: the same setting then fits sessions of minutes and customers of years.
+    It counts interactions, not time: the same setting then fits sessions of minutes and customers of years. Those of
+    one moment, as of a basket, count together as one.
 
     Args:
         histories: oldest first; without times all interactions weigh the same.
@@ -46,8 +47,22 @@ def recency(histories: Histories, half_life: float | None) -> Floats:
     """
     if half_life is None or histories.times is None:
         return np.ones(len(histories.items), np.float32)
-    back = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
+    if not len(histories.items):
+        return np.ones(0, np.float32)
+    numbered = moments(histories)
+    back = np.repeat(numbered[np.maximum(histories.offsets[1:] - 1, 0)], histories.lengths) - numbered
     return np.exp2(-back / half_life).astype(np.float32)
+
+
+def moments(histories: Histories) -> Ints:
+    """int64 ``[n]``: numbers that rise by 1 from a user's one moment to the next; without times at every row."""
+    n = len(histories.items)
+    if histories.times is None or n == 0:
+        return np.arange(n)
+    rows = histories.rows
+    later = np.zeros(n, np.int64)
+    later[1:] = (histories.times[1:] > histories.times[:-1]) | (rows[1:] != rows[:-1])
+    return np.cumsum(later)
 
 
 def values(histories: Histories, half_life: float | None = None) -> sparse.csr_matrix:
@@ -64,11 +79,6 @@ def values(histories: Histories, half_life: float | None = None) -> sparse.csr_m
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[newest], minlength=histories.n_users))])
     shape = (histories.n_users, histories.n_items)
     return sparse.csr_matrix((weights[kept], histories.items[kept], offsets), shape=shape)
-
-
-def item_degrees(matrix: sparse.csr_matrix) -> Floats:
-    """float32 ``[items]``: column sums, at least a tiny number, so that one may divide by them."""
-    return np.maximum(np.asarray(matrix.sum(axis=0), dtype=np.float32).ravel(), np.float32(1e-12))
 
 
 def pairs(train: Histories) -> float:

@@ -26,7 +26,7 @@ class SessionKnn:
     Args:
         neighbours: sessions that vote.
         half_life: of an item of the asked session, in interactions.
-        spread: places from the newest common item after which a neighbour's vote halves; None: it is the same for all.
+        spread: moments from the newest common item after which a neighbour's vote halves; None: it is the same for all.
         age: half-life of a training session by its end, as a share of the time that the ends span; None: all count the
             same.
         rarity: an item of ``d`` sessions counts ``d ** -rarity`` in the similarity.

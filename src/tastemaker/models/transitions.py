@@ -5,9 +5,12 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tastemaker.models.histories import Floats, Histories
+from tastemaker.models.inputs import moments
 from tastemaker.models.jit import compiled, in_threads
 
 __all__ = ["transitions"]
+
+_PLACES = 100  # looked at to each side, however large a basket is
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
@@ -18,13 +21,13 @@ def transitions(
 ) -> sparse.csr_matrix:
     """How strongly each item leads to others.
 
-    An item ``s`` places after another counts ``fade ** (s - 1)``, one before it ``backward`` times that. The sum is
-    divided by ``(own total + smoothing) ** (1 - exponent) * (other's total + smoothing) ** exponent``: a transition
-    probability at exponent 0, a cosine at 0.5.
+    An item ``s`` moments after another counts ``fade ** (s - 1)``, one before it ``backward`` times that, one of the
+    same moment, as in a basket, 1. The sum is divided by ``(own total + smoothing) ** (1 - exponent) * (other's total +
+    smoothing) ** exponent``: a transition probability at exponent 0, a cosine at 0.5.
 
     Args:
         train: sequences, oldest first.
-        window: places looked at to each side.
+        window: moments looked at to each side.
         fade: in (0, 1].
         backward: at least 0.
         exponent: how much popular targets are held back.
@@ -43,13 +46,15 @@ def transitions(
     values = np.zeros((n_items, width), np.float32)
     own = ((totals + smoothing) ** (1.0 - exponent)).astype(np.float32)
     other = ((totals + smoothing) ** exponent).astype(np.float32)
+    numbered = moments(train)
+    fading = (fade ** np.maximum(np.arange(window + 1) - 1, 0)).astype(np.float32)
     starts = np.repeat(train.offsets[:-1], train.lengths)
     ends = np.repeat(train.offsets[1:], train.lengths)
 
     def work(start: int, stop: int) -> None:
         _count(
-            start, stop, item_offsets, order, train.items, starts, ends, window, np.float32(fade), np.float32(backward),
-            own, other, columns, values,
+            start, stop, item_offsets, order, train.items, numbered, starts, ends, fading, np.float32(backward), own,
+            other, columns, values,
         )  # fmt: skip
 
     in_threads(work, n_items)
@@ -67,10 +72,10 @@ def _count(  # noqa: PLR0917 - compiled functions take their arguments by positi
     item_offsets: Int64s,
     order: Int64s,
     items: Int32s,
+    numbered: Int64s,
     starts: Int64s,
     ends: Int64s,
-    window: int,
-    fade: np.float32,
+    fading: Floats,
     backward: np.float32,
     own: Floats,
     other: Floats,
@@ -86,19 +91,23 @@ def _count(  # noqa: PLR0917 - compiled functions take their arguments by positi
         for p in range(item_offsets[item], item_offsets[item + 1]):
             here = order[p]
             for side in range(2):
-                weight = np.float32(1.0) if side == 0 else backward
-                if weight <= 0.0:
-                    continue
-                for step in range(1, window + 1):
+                for step in range(1, _PLACES + 1):
                     there = here + step if side == 0 else here - step
                     if there < starts[here] or there >= ends[here]:
+                        break
+                    apart = abs(numbered[there] - numbered[here])
+                    if apart >= len(fading):
+                        break
+                    weight = fading[apart]
+                    if side == 1 and apart > 0:
+                        weight *= backward
+                    if weight <= 0.0:
                         break
                     j = items[there]
                     if sums[j] == 0.0:
                         met[n_met] = j
                         n_met += 1
                     sums[j] += weight
-                    weight *= fade
         strength = np.empty(n_met, np.float32)
         for m in range(n_met):
             strength[m] = sums[met[m]] / (own[item] * other[met[m]])

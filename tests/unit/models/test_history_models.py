@@ -118,6 +118,13 @@ def test_co_visitation_direction_counts() -> None:
     assert scores[1].max() < 1e-6  # and nothing followed 1
 
 
+def test_co_visitation_items_of_one_basket_lead_to_each_other() -> None:
+    # Basket 0, 1 and a moment later 2: from 2 back to either half as much as on from them.
+    train = Histories.of([0, 0, 0], [0, 1, 2], n_users=1, n_items=3, times=[4, 4, 7])
+    found = transitions(train, window=5, fade=0.5, backward=0.5, exponent=0.0, smoothing=0.0, k=3)
+    np.testing.assert_allclose(found.toarray(), [[0, 1, 1], [1, 0, 1], [0.5, 0.5, 0]])
+
+
 def test_co_visitation_without_times_asks_for_them() -> None:
     with pytest.raises(DataError, match="timestamp"):
         CoVisitation().fit(Histories.of([0, 0], [0, 1], n_users=1, n_items=2), CONTEXT)

@@ -17,6 +17,12 @@ def test_recency_halves_per_half_life_counted_from_the_newest() -> None:
     np.testing.assert_allclose(recency(asked, 2.0), [0.5, 2**-0.5, 1.0, 1.0], rtol=1e-6)
 
 
+def test_recency_interactions_of_one_moment_count_together() -> None:
+    # Two baskets: items 0, 1 at 5, then items 2, 3, 4 at 9. The older one is one step back.
+    asked = Histories.of([0, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4], n_users=3, n_items=5, times=[1, 5, 5, 9, 9, 9])
+    np.testing.assert_allclose(recency(asked, 1.0), [1, 0.5, 0.5, 1, 1, 1])
+
+
 def test_recency_without_times_or_half_life_is_one() -> None:
     unordered = Histories.of([0, 0], [0, 1], n_users=1, n_items=2)
     assert recency(unordered, 1.0).tolist() == [1, 1]
