@@ -65,18 +65,19 @@ def _bound(scores: Scores, width: int) -> Scores:
 def _leftmost(
     scores: Scores, bound: Scores, users: npt.NDArray[np.int64], width: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns of the ``width`` leftmost columns at the bound, looked for no further than needed."""
-    found_rows, found_columns = [], []
-    n_items, reach = scores.shape[1], _GROUP * width
-    while len(users):
-        at = scores[users, :reach] == bound[users, None]
-        count = np.cumsum(at, axis=1, dtype=np.int32)
-        done = (count[:, -1] >= width) | (reach >= n_items)
-        row, column = np.nonzero((at & (count <= width))[done])
-        found_rows.append(users[done][row])
-        found_columns.append(column)
-        users, reach = users[~done], reach * 8
-    return np.concatenate(found_rows), np.concatenate(found_columns)
+    """Rows and columns at the bound, the ``width`` leftmost of each row among them.
+
+    Where most of a row is at the bound, its beginning has enough of them; where few are, they are quickly listed.
+    """
+    reach = _GROUP * width
+    at = scores[users, :reach] == bound[users, None]
+    enough = at.sum(axis=1) >= width
+    rows, columns = np.nonzero(at[enough])
+    others = users[~enough]
+    if not len(others):
+        return users[enough][rows], columns
+    more, further = np.divmod(np.flatnonzero(scores[others] == bound[others, None]), scores.shape[1])
+    return np.concatenate([users[enough][rows], others[more]]), np.concatenate([columns, further])
 
 
 def blocks(n_users: int, n_items: int) -> list[npt.NDArray[np.int64]]:
