@@ -27,10 +27,10 @@ def lists(outcomes):
     ],
 )
 def test_numpy_gives_the_scores_of_the_network_for_every_part_of_it(changes, tmp_path):
-    parameters = RankerParameters(hidden=(8, 4), epochs=2, batch_lists=8, learning_rate=0.03, **changes)
+    parameters = RankerParameters(hidden=(8, 4), epochs=2, experts=2, batch_lists=8, learning_rate=0.03, **changes)
     some = lists(len(parameters.outcomes))
     start = np.array([0.1, 0.0, -0.2, 0.0], np.float32) if parameters.head == "ncf" else None
-    ranker = train_ranker(some, parameters, validation=some, seed=1, wide_start=start)
+    ranker = train_ranker(some, parameters, seed=1, wide_start=start)
     Forward.of(ranker.module).save(tmp_path)
     rows = some.features.reshape(-1, 4)
     expected = ranker.score(rows)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -77,10 +78,10 @@ def test_matrix_of_another_width_is_refused(ranker):
         ranker.score(np.zeros((2, 4), np.float32))
 
 
-def test_changed_weights_another_format_or_no_ranker_do_not_load(ranker, tmp_path):
+def test_changed_weights_another_format_or_no_ranker_do_not_load(saved, tmp_path):
     with pytest.raises(DataError, match="holds no ranker"):
         Ranker.load(tmp_path)
-    ranker.save(tmp_path / "one")
+    shutil.copytree(saved, tmp_path / "one")
     card = json.loads((tmp_path / "one" / CARD).read_text())
     (tmp_path / "one" / CARD).write_text(json.dumps({**card, "format": 0}))
     with pytest.raises(DataError, match="has format 0"):

@@ -1,9 +1,12 @@
+import itertools
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tastemaker.errors import DataError
+from tastemaker.models.ranker import fitting
 from tastemaker.models.ranker.lists import RankingLists
 from tastemaker.models.ranker.parameters import ObjectiveWeights, RankerParameters
 from tastemaker.models.ranker.quality import list_ndcg
@@ -40,13 +43,6 @@ def test_every_head_and_loss_finds_the_feature_that_decides(head, loss):
     assert ndcg(ranker, lists(seed=3)) > 0.85
 
 
-def test_training_repeats_itself_by_seed():
-    some = lists()
-    one, same, other = (train_ranker(some, QUICK, seed=seed).score(some.features[0]) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
-
-
 def test_feature_that_never_varied_or_was_never_missing_says_nothing_later():
     some = lists()
     some.features[:, :, 1] = 0.0
@@ -57,25 +53,24 @@ def test_feature_that_never_varied_or_was_never_missing_says_nothing_later():
         np.testing.assert_allclose(ranker.score(changed), ranker.score(some.features[0]), atol=1e-6)
 
 
-def test_what_stands_in_padding_changes_nothing():
+def test_same_seed_gives_the_same_scores_whatever_stands_in_padding():
     some, other = lists(), lists()
     other.features[:, -2:] = np.nan
     one, two = (train_ranker(of, QUICK, seed=1).score(some.features[0]) for of in (some, other))
     np.testing.assert_array_equal(one, two)
 
 
-def test_one_list_alone_can_be_learned_from():
-    ranker = train_ranker(lists(n=1), QUICK, validation=lists(n=1), seed=1)
-    assert ranker.report.lists == 1
-    assert np.isfinite(ranker.score(lists(n=1).features[0])).all()
-
-
-def test_lists_without_a_hit_are_left_out_and_none_with_one_is_an_error_with_a_remedy():
+def test_one_list_with_a_hit_is_learned_from_and_the_others_are_left_out():
     some = lists(n=10)
-    some.labels[:4] = np.minimum(some.labels[:4], 0)
-    assert train_ranker(some, QUICK, seed=1).report.lists == 6
+    some.labels[1:] = np.minimum(some.labels[1:], 0)
+    ranker = train_ranker(some, QUICK, validation=some, seed=1)
+    assert ranker.report.lists == 1
+    assert np.isfinite(ranker.score(some.features[0])).all()
+
+
+def test_no_list_with_a_hit_is_an_error_with_a_remedy():
     with pytest.raises(DataError, match="widen label_days"):
-        train_ranker(lists(n=10, labels=np.zeros_like(some.labels)), QUICK, seed=1)
+        train_ranker(lists(n=10, labels=np.zeros_like(lists(n=10).labels)), QUICK, seed=1)
 
 
 def test_the_best_epoch_by_validation_is_kept():
@@ -94,26 +89,40 @@ def test_the_best_epoch_by_validation_is_kept():
     assert ranker.report.validation_ndcg[-1] < ranker.report.validation_ndcg[0]
 
 
-def test_training_starts_from_the_order_of_the_linear_score_it_is_given():
-    some, blend = lists(), np.array([0.5, -0.2, 0.0], np.float32)
-    started = train_ranker(some, RANKER, validation=some, seed=1, deadline=time.monotonic(), wide_start=blend)
+def test_after_the_deadline_no_step_is_taken_and_the_linear_score_that_was_given_stands():
+    some, blend, told = lists(), np.array([0.5, -0.2, 0.0], np.float32), []
+    late = train_ranker(
+        some,
+        RANKER,
+        validation=some,
+        seed=1,
+        deadline=time.monotonic(),
+        wide_start=blend,
+        progress=told.append,
+    )
+    assert (late.report.epochs, late.report.stopped, len(told)) == (0, "deadline", 1)
+    assert np.isnan(late.report.loss)
     rows = some.features[1]
-    assert np.argsort(started.score(rows)).tolist() == np.argsort(np.nan_to_num(rows) @ blend).tolist()
+    assert np.argsort(late.score(rows)).tolist() == np.argsort(np.nan_to_num(rows) @ blend).tolist()
+
+
+def test_time_that_runs_out_within_an_epoch_leaves_the_best_weights_until_then(monkeypatch):
+    ticks = itertools.count(1)
+    monkeypatch.setattr(fitting, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     judged = lists(seed=3)
-    learned = train_ranker(some, RANKER, validation=judged, seed=1, wide_start=blend)
+    ranker = train_ranker(lists(), RANKER, validation=judged, seed=1, deadline=15)
+    # Judging before training takes the ticks 1 to 3, so that one tick is kept back for it; the five steps of the first
+    # epoch 4 to 8, judging 9 to 11; then two steps, and at 14 what is left is kept back.
+    assert (ranker.report.epochs, ranker.report.stopped) == (2, "deadline")
+    assert len(ranker.report.validation_ndcg) == 2
+    assert ndcg(ranker, judged) == pytest.approx(max(ranker.report.validation_ndcg))
+
+
+def test_training_gets_better_than_the_linear_score_that_it_started_from():
+    judged = lists(seed=3)
+    learned = train_ranker(lists(), RANKER, validation=judged, seed=1, wide_start=np.array([0.5, -0.2, 0], np.float32))
     assert learned.report.validation_ndcg[0] < max(learned.report.validation_ndcg)
     assert ndcg(learned, judged) == pytest.approx(max(learned.report.validation_ndcg))
-
-
-def test_no_step_is_taken_after_the_deadline():
-    told = []
-    late = train_ranker(
-        lists(), RANKER, validation=lists(seed=3), seed=1, deadline=time.monotonic(), progress=told.append
-    )
-    assert (late.report.epochs, late.report.stopped) == (0, "deadline")
-    assert np.isnan(late.report.loss)
-    assert len(told) == 1
-    assert np.isfinite(late.score(lists().features[0])).all()
 
 
 @pytest.mark.parametrize(
