@@ -104,7 +104,7 @@ def build(
         past, unknown_history = _given(known, test_ids, item_ids, type_names)
     test_times = None if asked.times is None else asked.times[judged]
     protocol, horizon = detect(
-        full, past, relevant, test_times, test_users, known_users=float((rows_in_train >= 0).mean())
+        full, past, relevant, test_times, test_users, known_users=_known_share(full, past, rows_in_train)
     )
     if full.times is not None:
         past = past.at(_moments(full, past, protocol))
@@ -117,7 +117,7 @@ def build(
         "test_rows": len(asked),
         "test_users": len(test_ids),
         "test_users_without_known_item": pc.count_distinct(asked.users).as_py() - len(test_ids),
-        "test_users_in_train": int((rows_in_train >= 0).sum()),
+        "test_user_ids_in_train": int((rows_in_train >= 0).sum()),
         "test_users_without_history": int((past.lengths == 0).sum()),
         "dropped_test_rows_of_unknown_items": int((~judged).sum()),
         "dropped_test_rows_repeated": int(judged.sum()) - len(relevant.items),
@@ -219,13 +219,28 @@ def _distinct(users: Ints, items: Ints, n_users: int, n_items: int) -> Histories
     return Histories.of(pairs // n_items, pairs % n_items, n_users=n_users, n_items=n_items)
 
 
+def _known_share(full: Histories, past: Histories, rows: Ints) -> float:
+    """Share of the test users whom training saw: their id is in train, and what they did there is in their history.
+
+    Where sessions are numbered anew in every file, an id of train and the same id of test are two people.
+    """
+    there = _taken(full, rows)
+    remembered = np.isin(there.rows * full.n_items + there.items, np.unique(past.rows * full.n_items + past.items))
+    forgotten = np.bincount(there.rows[~remembered], minlength=there.n_users) > 0
+    return float(((rows >= 0) & ~forgotten).mean())
+
+
 def _moments(full: Histories, past: Histories, protocol: str) -> npt.NDArray[np.float64]:
-    """When each is asked: at the cut for all, else when the last thing happened that is known of each."""
+    """When each is asked: at the cut, or when the last thing happened that is known of each, if that is later.
+
+    Without a cut always the latter, and at the end of train those of whom nothing is known.
+    """
     assert full.times is not None
     moments = np.full(past.n_users, full.times.max(initial=-np.inf))
-    if protocol != "temporal" and past.times is not None:
+    if past.times is not None:
         filled = past.lengths > 0
-        moments[filled] = past.times[past.offsets[1:][filled] - 1]
+        last = past.times[past.offsets[1:][filled] - 1]
+        moments[filled] = np.maximum(moments[filled], last) if protocol == "temporal" else last
     return moments
 
 

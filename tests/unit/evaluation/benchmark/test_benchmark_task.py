@@ -53,6 +53,23 @@ def test_a_given_history_takes_the_place_of_the_rows_in_train(files):
     assert task.facts["dropped_history_rows_of_unknown_items"] == 1
 
 
+def test_sessions_that_are_numbered_as_those_of_train_are_others(files):
+    train = files.write("train", **INTS, timestamp=[1, 2, 3, 4])
+    history = files.write("history", user_id=[1, 2], item_id=[30, 10], timestamp=[7, 8])
+    test = files.write("test", user_id=[1, 2], item_id=[20, 20], timestamp=[8, 9])
+    task = build(train, test, history)
+    assert task.protocol == "session"
+    assert task.history.now.tolist() == [7, 8]
+
+
+def test_a_history_that_goes_on_after_train_moves_the_moment_of_asking(files):
+    train = files.write("train", **INTS, timestamp=[1, 2, 3, 4])
+    history = files.write("history", user_id=[1, 1, 1], item_id=[10, 20, 30], timestamp=[1, 2, 6])
+    task = build(train, files.write("test", user_id=[1], item_id=[30], timestamp=[7]), history)
+    assert task.protocol == "temporal"
+    assert task.history.now.tolist() == [6]
+
+
 def test_users_whom_nobody_knows_are_asked_at_the_end_of_train(files):
     train = files.write("train", **INTS, timestamp=[1, 2, 3, 4])
     task = build(train, files.write("test", user_id=[7], item_id=[20], timestamp=[10]))
