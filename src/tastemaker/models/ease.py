@@ -1,5 +1,7 @@
 """EASE: the closed-form linear model of items by items (Steck, "Embarrassingly Shallow Autoencoders", 2019)."""
 
+import os
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -26,9 +28,9 @@ class Ease:
     ``-P_ij / P_jj``, so that a history ``x`` scores ``x_j - (x P)_j / P_jj``. Only ``P`` is kept: float32, computed in
     place by a Cholesky decomposition; 4 bytes times the square of the number of items, and time by its cube.
 
-    Above ``max_items``, or above what the deadline leaves time for, the inverse covers the most popular items. An item
-    beyond is regressed on those: it scores ``(x P) G_j``, with ``G_j`` its sparse column of the gram matrix, on the
-    same scale; as an input it counts nothing.
+    Above ``max_items``, above what the deadline leaves time for, or beyond half of the machine's memory, the inverse
+    covers the most popular items. An item beyond is regressed on those: it scores ``(x P) G_j``, with ``G_j`` its sparse
+    column of the gram matrix, on the same scale; as an input it counts nothing.
 
     Args:
         regularisation: added to the diagonal, above 0, in units of interactions.
@@ -78,7 +80,7 @@ class Ease:
         lengths = np.maximum(np.diff(taken.indptr), 1)
         weighted = (sparse.diags(lengths ** -(self.damping / 2)) @ taken).astype(np.float32).tocsc()
         popularity = train.popularity()
-        size = min(self.max_items, train.n_items, _affordable(context.remaining_s * _SHARE))
+        size = min(self.max_items, train.n_items, _affordable(context.remaining_s * _SHARE), _storable())
         if size < train.n_items:
             context.progress(f"ease: inverse over the {size:,} most popular of {train.n_items:,} items")
         self._core = np.sort(np.argsort(-popularity, kind="stable")[:size])
@@ -136,10 +138,13 @@ def _inverse(gram: Floats) -> Floats:
     return found
 
 
+def _storable() -> int:
+    """The largest matrix that half of this machine's memory holds."""
+    return int((os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2 / 4) ** 0.5)
+
+
 def _affordable(seconds: float) -> int:
     """The largest matrix that this machine inverts in so many seconds."""
-    import time
-
     if seconds == float("inf"):
         return np.iinfo(np.int64).max
     from scipy.linalg import lapack

@@ -45,7 +45,7 @@ class GraphFilter:
     def __init__(
         self,
         *,
-        components: int = 512,
+        components: int = 768,
         low_pass: float = 0.5,
         sharpening: float = 0.5,
         half_life: float | None = 1.0,
@@ -63,7 +63,7 @@ class GraphFilter:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Size and weight of the low pass, sharpening, normalisation."""
         choices: dict[str, tuple[Any, ...]] = {
-            "components": (128, 512, 768),
+            "components": (256, 768, 1280),
             "low_pass": (0.1, 0.3, 0.5, 1.0),
             "sharpening": (0.0, 0.5, 1.0),
         }
