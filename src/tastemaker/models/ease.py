@@ -29,8 +29,8 @@ class Ease:
     place by a Cholesky decomposition; 4 bytes times the square of the number of items, and time by its cube.
 
     Above ``max_items``, above what the deadline leaves time for, or beyond half of the machine's memory, the inverse
-    covers the most popular items. An item beyond is regressed on those: it scores ``(x P) G_j``, with ``G_j`` its sparse
-    column of the gram matrix, on the same scale; as an input it counts nothing.
+    covers the most popular items. An item beyond is regressed on those: it scores ``(x P) G_j``, with ``G_j`` its
+    sparse column of the gram matrix, on the same scale; as an input it counts nothing.
 
     Args:
         regularisation: added to the diagonal, above 0, in units of interactions.

@@ -47,7 +47,7 @@ class Ials:
         *,
         dim: int = 256,
         regularisation: float = 0.3,
-        unobserved: float = 0.01,
+        unobserved: float = 0.02,
         frequency: float = 1.0,
         epochs: int = 12,
         half_life: float | None = 2.0,
@@ -69,7 +69,7 @@ class Ials:
         choices: dict[str, tuple[Any, ...]] = {
             "dim": (128, 256, 512),
             "regularisation": (0.03, 0.3, 1.0, 3.0),
-            "unobserved": (0.001, 0.003, 0.01, 0.03, 0.1),
+            "unobserved": (0.001, 0.004, 0.02, 0.06, 0.2),
         }
         return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
 
