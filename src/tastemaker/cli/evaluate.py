@@ -36,13 +36,14 @@ def evaluate(
         bool | None,
         typer.Option(
             "--exclude-seen/--include-seen",
-            show_default="by the data: excluded unless over 5 % of the train rows repeat a pair of user and item",
-            help="Whether lists leave out the items of the user's history.",
+            show_default="by the data",
+            help="Whether lists leave out the items of the user's history; by the data: unless over 5 % of the train "
+            "rows repeat a pair of user and item.",
         ),
     ] = None,
     budget_minutes: Annotated[
-        float | None, typer.Option(help="Minutes that each model may take to tune, train and rank.")
-    ] = None,
+        float, typer.Option(help="Minutes that each model may take to tune, train and rank.")
+    ] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run models again that an earlier run finished.")] = False,
@@ -59,7 +60,7 @@ def evaluate(
     from tastemaker.evaluation.benchmark.task import build
 
     names = [name.strip() for name in models.split(",") if name.strip()]
-    settings = Settings(seed, _cutoffs(k), None if budget_minutes is None else budget_minutes * 60)
+    settings = Settings(seed, _cutoffs(k), budget_minutes * 60)
     run.check(names, settings, out)
     if html is not None:
         _writable(html)
@@ -70,7 +71,7 @@ def evaluate(
     for line in fact_lines(task.facts):
         console.print(f"  {line}", style="dim", highlight=False)
 
-    told = _Told(settings.budget_s)
+    told = _Told(budget_minutes * 60)
     with steps.step(f"Running {len(names)} models") as step:
         try:
             report = run.evaluate_models(
@@ -105,11 +106,11 @@ class _Told:
     """Says of each model how it ended.
 
     Args:
-        budget_s: seconds that each may take; None: no limit.
+        budget_s: seconds that each may take.
     """
 
-    def __init__(self, budget_s: float | None) -> None:
-        self._budget_s = float("inf") if budget_s is None else budget_s
+    def __init__(self, budget_s: float) -> None:
+        self._budget_s = budget_s
         self.finished = 0
 
     def ended(self, name: str, outcome: "Outcome | Failure", kept: bool) -> None:
