@@ -63,7 +63,7 @@ class GraphFilter:
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
         """Size and weight of the low pass, sharpening, normalisation."""
         choices: dict[str, tuple[Any, ...]] = {
-            "components": (256, 768, 1280),
+            "components": (128, 384, 768),
             "low_pass": (0.1, 0.3, 0.5, 1.0),
             "sharpening": (0.0, 0.5, 1.0),
         }
