@@ -42,7 +42,8 @@ def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
     if ordered:
         automatic |= {"encoder": "transformer", "loss": "sampled" if many else "full"}
         # Steps cost by the catalogue as well as by the batch: large data takes larger steps.
-        automatic |= {"batch": 1024 if len(train.items) < _MUCH else 4096}
+        batch = 4096 if len(train.items) >= _MUCH else 2048 if many else 1024
+        automatic |= {"batch": batch, "learning_rate": 1e-3 * (batch / 1024) ** 0.5}
     else:
         automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 1024, "learning_rate": 3e-3}
         automatic |= {"bias": True, "temperature": 0.1}

@@ -20,13 +20,15 @@ from tastemaker.models.two_tower.parameters import TowerParameters
 from tastemaker.models.two_tower.pipeline import Feed
 from tastemaker.models.two_tower.progress import Curve
 from tastemaker.models.two_tower.scoring import Scorer
-from tastemaker.models.two_tower.spectral import spectral_vectors
+from tastemaker.models.two_tower.spectral import spectral_seconds, spectral_vectors
 from tastemaker.models.two_tower.steps import Stepper
 from tastemaker.models.two_tower.strategies import strategy_named
 from tastemaker.models.two_tower.training import Training
 from tastemaker.models.two_tower.warm_start import Earlier, take_over
 
 __all__ = ["Fitted", "fit"]
+
+_SPECTRAL_SHARE = 0.3  # of the time that a fit has
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def fit(
     content = None if scale is None or context.items is None else encode_content(context.items, scale)
     counts = np.bincount(train.items, minlength=train.n_items) + 1e-3
     spectrum = None
-    if parameters.spectral and earlier is None:
+    in_time = spectral_seconds(train, parameters.dimension) < _SPECTRAL_SHARE * context.remaining_s
+    if parameters.spectral and earlier is None and in_time:
         spectrum = spectral_vectors(train, parameters.dimension, generator)
     distribution = strategy_named(strategy)
     with (distribution or tensorflow().distribute.get_strategy()).scope():

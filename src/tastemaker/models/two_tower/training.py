@@ -15,6 +15,8 @@ __all__ = ["Training"]
 
 _EVALUATE_STEPS = (50, 500)  # least and most steps between evaluations
 _SPARE_S = 1.0
+_COMPILE_S = 20.0  # what the first step takes where it is compiled by XLA
+_FIRST_EVALUATION_S = 2.0  # until one was measured
 
 
 class Training:
@@ -41,8 +43,10 @@ class Training:
     ) -> None:
         self.stepper, self.feed, self._evaluate = stepper, feed, evaluate
         self._deadline, self._progress, self._checkpoints = deadline, progress, checkpoints
-        self._cost_s, self._slowest_s = 0.0, 0.0
+        self._cost_s = 0.0 if evaluate is None else _FIRST_EVALUATION_S
+        self._slowest_s = _COMPILE_S / 2 if stepper.network.parameters.compiled else 0.0
         self._losses: list[Any] = []
+        self._measured = False
 
     def run(self, *, warm: bool = False) -> Curve:
         """Train until there is no progress, or no time; the network ends with the best weights.
@@ -81,8 +85,10 @@ class Training:
                 return
             started = time.monotonic()
             self._losses.append(self.stepper.step(group, state.steps))
-            if state.steps:  # the first step compiles
-                self._slowest_s = max(self._slowest_s, time.monotonic() - started)
+            # The first step, which compiles, says nothing about the others.
+            took = time.monotonic() - started
+            self._slowest_s = max(0.95 * self._slowest_s, took) if self._measured else 0.0
+            self._measured = True
             state.steps, state.batch = state.steps + 1, state.batch + 1
             if state.steps % state.interval == 0:
                 self._judge(state)

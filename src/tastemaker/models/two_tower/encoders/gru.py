@@ -26,7 +26,8 @@ class Gru(keras.layers.Layer):  # type: ignore[misc, name-defined]
         self.enter = keras.layers.Dense(3 * size, name="enter")
         self.gates = self.add_weight("gates", (size, 2 * size), initializer="orthogonal")
         self.state = self.add_weight("state", (size, size), initializer="orthogonal")
-        self.out = keras.layers.Dense(size, name="out")
+        # A query starts as the vector of the newest item.
+        self.out = keras.layers.Dense(size, name="out", kernel_initializer="zeros")
 
     def call(self, vectors: Any, inputs: dict[str, Any], noise: Noise | None = None) -> Any:
         """Queries at all positions; see :class:`~tastemaker.models.two_tower.encoders.transformer.Transformer`.

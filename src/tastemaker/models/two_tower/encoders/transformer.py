@@ -27,6 +27,8 @@ class Transformer(keras.layers.Layer):  # type: ignore[misc, name-defined]
         self.parameters = parameters
         size, heads = parameters.dimension, parameters.heads
         self.distance, self.time = [], []
+        # Every layer adds nothing at first: a query starts as the vector of the newest item.
+        nothing = {"kernel_initializer": "zeros"}
         self.layers = []
         for at in range(parameters.layers):
             if parameters.ordered:
@@ -36,9 +38,9 @@ class Transformer(keras.layers.Layer):  # type: ignore[misc, name-defined]
             self.layers.append(
                 {
                     "attend": keras.layers.Dense(4 * size, name=f"attend_{at}"),
-                    "join": keras.layers.Dense(size, name=f"join_{at}"),
+                    "join": keras.layers.Dense(size, name=f"join_{at}", **nothing),
                     "wide": keras.layers.Dense(4 * size, name=f"wide_{at}"),
-                    "narrow": keras.layers.Dense(size, name=f"narrow_{at}"),
+                    "narrow": keras.layers.Dense(size, name=f"narrow_{at}", **nothing),
                     "first": keras.layers.LayerNormalization(epsilon=1e-6, name=f"first_{at}"),
                     "second": keras.layers.LayerNormalization(epsilon=1e-6, name=f"second_{at}"),
                 }

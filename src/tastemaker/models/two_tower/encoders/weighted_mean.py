@@ -37,7 +37,7 @@ class WeightedMean(keras.layers.Layer):  # type: ignore[misc, name-defined]
         )
         self.gate = keras.layers.Dense(heads, name="gate", kernel_initializer="zeros")
         self.hidden = keras.layers.Dense(2 * size, activation="relu", name="hidden")
-        self.out = keras.layers.Dense(size, name="out")
+        self.out = keras.layers.Dense(size, name="out", kernel_initializer="zeros")  # starts as the means alone
         self.skip = self.add_weight("skip", (heads,), initializer=keras.initializers.Constant(1.0 / heads))
 
     def call(self, vectors: Any, inputs: dict[str, Any], noise: Noise | None = None) -> Any:
