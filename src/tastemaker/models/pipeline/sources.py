@@ -47,7 +47,7 @@ class DataFacts:
 
 
 def choose_sources(facts: DataFacts, protocol: str, *, exclude_seen: bool) -> tuple[str, ...]:
-    """Names of the models to tune, the most promising first: what the budget does not reach is left out.
+    """Names of the models to tune: the quick ones first, and last the towers, which get the time that is left.
 
     Args:
         facts: of the training data.
@@ -58,10 +58,9 @@ def choose_sources(facts: DataFacts, protocol: str, *, exclude_seen: bool) -> tu
     if facts.repeats > _REPEATS and not exclude_seen:
         chosen.append("own-frequency")
     if protocol == "session":
-        chosen += ["session-knn", "co-visitation", "two-tower", "item-knn", "graph-filter", "ease", "ials"]
+        chosen += ["session-knn", "co-visitation", "item-knn", "graph-filter", "ease", "ials"]
     elif facts.ordered:
-        chosen += ["two-tower", "co-visitation", "ease", "graph-filter", "item-knn", "session-knn", "ials"]
-        chosen += ["recent-popularity"]
+        chosen += ["co-visitation", "item-knn", "session-knn", "ease", "graph-filter", "ials", "recent-popularity"]
     else:
-        chosen += ["graph-filter", "ials", "ease", "two-tower", "user-knn", "item-knn"]
-    return (*chosen, "popularity")
+        chosen += ["graph-filter", "ials", "ease", "user-knn", "item-knn"]
+    return (*chosen, "popularity", "two-tower")

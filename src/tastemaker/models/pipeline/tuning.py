@@ -80,8 +80,6 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = {name: list(values) for name, values in load_class(source).space(part.train).items() if len(values) > 1}
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed))
-    defaults = create(source)
-    study.enqueue_trial({name: getattr(defaults, name) for name in space})
     trials: list[Trial] = []
     best: tuple[Trial, Model] | None = None
     done: set[str] = set()
@@ -90,10 +88,10 @@ def tune(
         longest = max((trial.fit_s + trial.score_s for trial in trials), default=0.0)
         if trials and (not space or time.monotonic() + longest > until):
             break
-        asked = study.ask()
-        chosen = {name: asked.suggest_categorical(name, values) for name, values in space.items()}
+        asked = study.ask() if trials else None  # the first trial has the defaults, which may depend on the data
+        chosen = {name: asked.suggest_categorical(name, values) for name, values in space.items()} if asked else {}
         key = json.dumps(chosen, sort_keys=True, default=str)
-        if key in done:
+        if asked and key in done:
             study.tell(asked, state=optuna.trial.TrialState.PRUNED)
             misses += 1
             continue
@@ -103,12 +101,11 @@ def tune(
         context.progress(
             f"{source}{_shown(chosen)}: {trial.error or f'NDCG@{k} {trial.ndcg:.4f}, {trial.fit_s:.0f} s'}"
         )
-        if model is None:
-            study.tell(asked, state=optuna.trial.TrialState.FAIL)
-            if len(trials) == 1:
-                return None
-        else:
-            study.tell(asked, trial.ndcg)
+        if asked:
+            failed = optuna.trial.TrialState.FAIL if model is None else None
+            study.tell(asked, None if model is None else trial.ndcg, failed)
+        elif model is None:
+            return None
         if model is not None and (best is None or trial.ndcg > best[0].ndcg):
             best, misses = (trial, model), 0
         else:
