@@ -24,6 +24,7 @@ __all__ = [
     "StoreTransaction",
     "StoreUnavailable",
     "StoredItem",
+    "TailedTransaction",
     "ViewSize",
     "WriterFenced",
 ]
@@ -46,7 +47,10 @@ class StoreUnavailable(StoreConflict):
 
 
 class Row(NamedTuple):
-    """A row as it is stored: the time of the entity's newest event or table row, and the packed state."""
+    """A row as it is stored: the time of the entity's newest event or table row, and the packed state.
+
+    Of a view over events, several states may stand one after the other (:mod:`tastemaker.features.layout`).
+    """
 
     event_us: int
     state: bytes
@@ -186,6 +190,30 @@ class StoreTransaction(Protocol):
 
     def set_meta(self, key: str, value: str) -> None:
         """Set one."""
+        ...
+
+
+@runtime_checkable
+class TailedTransaction(Protocol):
+    """A transaction that adds to rows for less than it writes them; others are given whole rows."""
+
+    def append(self, view: str, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
+        """Add to rows: each becomes what it was, and behind that its tail, a packed state of other events.
+
+        Args:
+            view: of the rows.
+            keys: of the rows, which need not be there yet.
+            event_us: time of the newest event in each tail.
+            tails: packed states.
+        """
+        ...
+
+    def due(self) -> dict[str, list[str]]:
+        """Keys of rows, by view, whose tails have been there for long: the writer should :meth:`fold` them now."""
+        ...
+
+    def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
+        """Write rows with tails, which the transaction has read, as one state each; for readers nothing changes."""
         ...
 
 

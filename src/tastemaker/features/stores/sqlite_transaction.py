@@ -10,12 +10,18 @@ from tastemaker.features.stores.protocol import StoredItem
 from tastemaker.features.stores.sqlite_changes import ITEMS, ChangeLog, changes_since, read_rev
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view
 from tastemaker.features.stores.sqlite_seen import SeenIds
+from tastemaker.features.stores.sqlite_sweep import Sweep
+from tastemaker.features.stores.sqlite_tails import TailLog, Tails, with_tails
 
 __all__ = ["SqliteTransaction"]
 
 _PUT = (
     "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (view, key) DO UPDATE SET event_us = excluded.event_us, state = excluded.state"
+)
+_FOLD = (
+    "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (view, key) DO UPDATE SET event_us = max(event_us, excluded.event_us), state = excluded.state"
 )
 _PUT_NEWER = f"{_PUT} WHERE excluded.event_us >= online.event_us"
 _PUT_ITEM = (
@@ -30,6 +36,8 @@ class SqliteTransaction:
     Args:
         connection: of the writer, within a transaction.
         seen: its seen event ids.
+        tails: of the writer.
+        sweep: likewise.
         epochs: the writer's claims, by topic and partition.
         last_rev: the revision after the writer's last commit; 0 when it had none.
         now_us: the wall clock.
@@ -39,12 +47,17 @@ class SqliteTransaction:
         self,
         connection: sqlite3.Connection,
         seen: SeenIds,
+        tails: Tails,
+        sweep: Sweep,
+        *,
         epochs: Mapping[tuple[str, int], int],
         last_rev: int,
         now_us: int,
     ) -> None:
         self._connection = connection
         self._seen = seen
+        self._tails = TailLog(connection, tails)
+        self._sweep = sweep
         self._epochs = epochs
         self._last_rev = last_rev
         self._now_us = now_us
@@ -63,6 +76,10 @@ class SqliteTransaction:
             made = self._connection.execute("INSERT INTO views(signature) VALUES (?) RETURNING id", (signature,))
             number = self._views[signature] = int(made.fetchone()[0])
         return number
+
+    def _signature(self, number: int) -> str:
+        (found,) = self._connection.execute("SELECT signature FROM views WHERE id = ?", (number,)).fetchone()
+        return str(found)
 
     def positions(self, topic: str) -> dict[int, int]:
         """As the protocol says."""
@@ -117,30 +134,56 @@ class SqliteTransaction:
         number = self._view(view)
         if number is None:
             return [None] * len(keys)
-        return [state for _, state in find_rows(self._connection, number, keys)]
+        rows = find_rows(self._connection, number, keys)
+        tails = self._tails.of(number)
+        if len(tails):
+            rows = with_tails(rows, tails.find(keys))
+        return [state for _, state in rows]
+
+    def append(self, view: str, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
+        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        if keys:
+            number = self._make_view(view)
+            self._tails.append(number, keys, event_us, tails)
+            self.log.note(number, keys)
+
+    def due(self) -> dict[str, list[str]]:
+        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        return {self._signature(number): keys for number, keys in self._sweep.due(self._tails).items()}
+
+    def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
+        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        number = self._make_view(view)
+        times = [0 if tail is None else tail.event_us for tail in self._tails.of(number).find(keys)]
+        self._execute(_FOLD, number, keys, times, states)
+        self._tails.drop(number, keys)
 
     def put(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
         """As the protocol says."""
-        self._write(_PUT, view, keys, event_us, states)
+        if keys:
+            number = self._make_view(view)
+            self._execute(_PUT, number, keys, event_us, states)
+            self._tails.drop(number, keys)
+            self.log.note(number, keys)
 
     def put_newer(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
-        """As the protocol says."""
-        self._write(_PUT_NEWER, view, keys, event_us, states)
+        """As the protocol says; rows that are added to are not written so."""
+        if keys:
+            number = self._make_view(view)
+            self._execute(_PUT_NEWER, number, keys, event_us, states)
+            self.log.note(number, keys)
 
-    def _write(
-        self, statement: str, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]
+    def _execute(
+        self, statement: str, number: int, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]
     ) -> None:
-        if not keys:
-            return
-        number = self._make_view(view)
         self._connection.executemany(statement, zip(repeat(number, len(keys)), keys, event_us, states, strict=True))
-        self.log.note(number, keys)
 
     def delete(self, view: str, keys: Sequence[str]) -> None:
         """As the protocol says."""
         number = self._view(view)
         if number is not None and keys:
             self._connection.executemany("DELETE FROM online WHERE view = ? AND key = ?", zip(repeat(number), keys))
+            self._tails.drop(number, keys)
             self.log.note(number, keys)
 
     def delete_entity(self, view: str, first: str) -> int:
@@ -152,8 +195,12 @@ class SqliteTransaction:
             "DELETE FROM online WHERE view = ? AND (key = ? OR (key >= ? AND key < ?)) RETURNING key",
             (number, join_key(first), *prefix_range(first)),
         ).fetchall()
-        self.log.note(number, [key for (key,) in deleted])
-        return len(deleted)
+        tails = self._tails.of(number)
+        tailed = [key for key in (join_key(first), *tails.scan(join_key(first))) if key in tails]
+        keys = list(dict.fromkeys([*(key for (key,) in deleted), *tailed]))
+        self._tails.drop(number, keys)
+        self.log.note(number, keys)
+        return len(keys)
 
     def put_items(self, items: Iterable[StoredItem]) -> None:
         """As the protocol says."""
@@ -170,6 +217,7 @@ class SqliteTransaction:
         number = self._view(view)
         if number is not None:
             self._connection.execute("DELETE FROM online WHERE view = ?", (number,))
+            self._tails.drop_all(number)
             self.log.note_all(number)
 
     def foreign_changes(self) -> dict[str, list[str]] | None:

@@ -154,6 +154,7 @@ class FeatureState:
                 change = updater.update(tx, batch, None if progress is None else progress.includes)
                 if change is not None:
                     changes.append((updater, change))
+            self._writing.fold(tx)
             tx.advance(names.TOPIC_EVENTS, positions)
             if before_commit is not None:
                 before_commit(answers)

@@ -1,6 +1,6 @@
 """From a batch of events to new rows of the online store, one view at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -9,11 +9,12 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.stores.protocol import StoreTransaction
+from tastemaker.features.stores.protocol import StoreTransaction, TailedTransaction
 from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
 from tastemaker.features.streaming.history_merge import merge_history
 from tastemaker.features.streaming.packed import Merged
 from tastemaker.features.streaming.row_cache import RowCache
+from tastemaker.features.streaming.tails import fold_states, held_by, make_tails
 from tastemaker.features.streaming.tiles import labels_noted, merge_tiles
 
 __all__ = ["Change", "ViewUpdater"]
@@ -22,13 +23,20 @@ _Ints = npt.NDArray[np.int64]
 # Label numbers that are known to be stored, by view; forgotten all at once when there are more.
 _MOST_LABELS: Final = 1 << 15
 _PIECE_BYTES: Final = 4 << 20
+_FOLDED: Final = 500  # rows that are read whole at once
 
 
 class Change(NamedTuple):
-    """What a transaction writes of one view, to be remembered once it is committed."""
+    """What a transaction writes of one view, to be remembered once it is committed.
+
+    Attributes:
+        keys: of the rows.
+        kept: what the writer keeps of each: its state, or of one that was added to, the offsets that it holds.
+        labels: texts of labels by number.
+    """
 
     keys: list[str]
-    states: list[bytes]
+    kept: list[bytes]
     labels: dict[int, str]
 
 
@@ -83,21 +91,38 @@ class ViewUpdater:
             keys = names_of(present)
             if not keys:
                 return None
-        merged = self._merge(batch, order, starts, self._read(tx, keys))
+        if isinstance(tx, TailedTransaction):
+            merged, kept = make_tails(view, batch, order, starts, self._held(tx, keys))
+        else:
+            merged = self._merge(batch, order, starts, self._read(tx, keys))
+            kept = merged.states
         if len(merged.states) < len(keys):
             keys = [keys[place] for place in merged.changed.tolist()]
         if not keys:
             return None
-        tx.put(view.signature, keys, merged.newest_us, merged.states)
+        if isinstance(tx, TailedTransaction):
+            tx.append(view.signature, keys, merged.newest_us, merged.states)
+        else:
+            tx.put(view.signature, keys, merged.newest_us, merged.states)
         labels = {} if view.kind == "history" else labels_noted(view, batch, order)
         labels = {number: label for number, label in labels.items() if number not in self._known_labels}
         if labels:
             tx.put_labels(labels)
-        return Change(keys, merged.states, labels)
+        return Change(keys, kept, labels)
+
+    def fold(self, tx: StoreTransaction, keys: Sequence[str]) -> None:
+        """Write rows that have had tails for long as one state each."""
+        assert isinstance(tx, TailedTransaction)
+        signature = self.view.signature
+        for begin in range(0, len(keys), _FOLDED):
+            piece = keys[begin : begin + _FOLDED]
+            states = [state or b"" for state in tx.get(signature, piece)]  # type: ignore[attr-defined]
+            tx.fold(signature, piece, fold_states(self.view, states))
 
     def committed(self, change: Change) -> None:
         """Remember what is stored now."""
-        self._cache.put(self.view.signature, change.keys, change.states)
+        if self.view.kind == "aggregate" or any(change.kept):
+            self._cache.put(self.view.signature, change.keys, change.kept)
         if len(self._known_labels) > _MOST_LABELS:
             self._known_labels.clear()
         self._known_labels.update(change.labels)
@@ -125,6 +150,19 @@ class ViewUpdater:
             )
             begin = end
         return merged
+
+    def _held(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
+        """The offsets that rows hold, which is all of them that their tails are made of."""
+        if self.view.kind == "history":
+            return [b""] * len(keys)
+        found = self._cache.get(self.view.signature, keys)
+        missing = [place for place, held in enumerate(found) if held is None]
+        for begin in range(0, len(missing), _FOLDED):
+            piece = missing[begin : begin + _FOLDED]
+            states = [state or b"" for state in tx.get(self.view.signature, [keys[place] for place in piece])]
+            for place, held in zip(piece, held_by(self.view, states), strict=True):
+                found[place] = held
+        return [held or b"" for held in found]
 
     def _read(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
         found = self._cache.get(self.view.signature, keys)

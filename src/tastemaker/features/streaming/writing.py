@@ -11,6 +11,7 @@ from tastemaker.features.stores.protocol import (
     StoreConflict,
     StoreTransaction,
     StoreUnavailable,
+    TailedTransaction,
     WriterFenced,
 )
 from tastemaker.features.streaming.row_cache import RowCache
@@ -58,6 +59,14 @@ class Writing:
                 for view, keys in changed.items():
                     self.cache.drop(view, keys)
             yield tx
+
+    def fold(self, tx: StoreTransaction) -> None:
+        """Write some rows whole, where the store wants that of rows that were added to."""
+        if isinstance(tx, TailedTransaction):
+            due = tx.due()
+            for updater in self.updaters if due else []:
+                if keys := due.get(updater.view.signature):
+                    updater.fold(tx, keys)
 
     def again(self, write: Callable[[], T]) -> T:
         """Do a transaction again while it conflicts with others.
