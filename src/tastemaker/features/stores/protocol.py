@@ -6,7 +6,8 @@ A row is the packed state of one entity in one view, under the view's signature 
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, runtime_checkable
+from functools import cache
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ __all__ = [
     "TailedTransaction",
     "ViewSize",
     "WriterFenced",
+    "as_tailed",
 ]
 
 
@@ -297,3 +299,13 @@ class OnlineStore(Protocol):
     def close(self) -> None:
         """Release connections; everything committed stays."""
         ...
+
+
+@cache
+def _is_tailed(kind: type[StoreTransaction]) -> bool:
+    return issubclass(kind, TailedTransaction)
+
+
+def as_tailed(tx: StoreTransaction) -> TailedTransaction | None:
+    """The transaction as one that adds to rows, where it is one; faster than asking for the protocol each time."""
+    return cast(TailedTransaction, tx) if _is_tailed(type(tx)) else None

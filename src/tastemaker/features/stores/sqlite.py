@@ -17,7 +17,7 @@ from tastemaker.features.stores.sqlite_transaction import SqliteTransaction
 
 __all__ = ["TAIL_BYTES", "SqliteStore"]
 
-TAIL_BYTES: Final = 32 << 20
+TAIL_BYTES: Final = 64 << 20
 
 
 class SqliteStore:
@@ -43,6 +43,7 @@ class SqliteStore:
         self._seen = SeenIds(self._connection)
         self._tails = Tails()
         self._sweep = Sweep(TAIL_BYTES if tail_bytes is None else tail_bytes)
+        self._views: dict[str, int] = {}
         self._epochs: dict[tuple[str, int], int] = {}
         self._last_rev = 0
 
@@ -69,6 +70,7 @@ class SqliteStore:
                         self._seen,
                         self._tails,
                         self._sweep,
+                        views=self._views,
                         epochs=self._epochs,
                         last_rev=self._last_rev,
                         now_us=self._now_us(),
@@ -77,6 +79,7 @@ class SqliteStore:
                     rev = running.log.write()
             except BaseException:
                 self._seen.reload()
+                self._views.clear()
                 self._tails.forget()
                 self._sweep.restart()
                 raise

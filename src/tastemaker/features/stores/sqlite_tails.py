@@ -177,6 +177,7 @@ class TailLog:
     def __init__(self, connection: sqlite3.Connection, tails: Tails) -> None:
         self._connection = connection
         self._tails = tails
+        self._followed: set[int] = set()
         self.added = 0
 
     @property
@@ -186,7 +187,10 @@ class TailLog:
 
     def of(self, view: int) -> ViewTails:
         """The tails of a view."""
-        return self._tails.follow(self._connection, view)
+        if view not in self._followed:  # once, because nobody else writes during the transaction
+            self._followed.add(view)
+            self._tails.follow(self._connection, view)
+        return self._tails.views[view]
 
     def append(self, view: int, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
         """Add to rows."""

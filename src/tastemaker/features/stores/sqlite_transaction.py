@@ -38,6 +38,7 @@ class SqliteTransaction:
         seen: its seen event ids.
         tails: of the writer.
         sweep: likewise.
+        views: the numbers of views that the writer knows, by signature.
         epochs: the writer's claims, by topic and partition.
         last_rev: the revision after the writer's last commit; 0 when it had none.
         now_us: the wall clock.
@@ -50,6 +51,7 @@ class SqliteTransaction:
         tails: Tails,
         sweep: Sweep,
         *,
+        views: dict[str, int],
         epochs: Mapping[tuple[str, int], int],
         last_rev: int,
         now_us: int,
@@ -61,7 +63,7 @@ class SqliteTransaction:
         self._epochs = epochs
         self._last_rev = last_rev
         self._now_us = now_us
-        self._views: dict[str, int] = {}
+        self._views = views
         self.log = ChangeLog(connection)
 
     def _view(self, signature: str) -> int | None:

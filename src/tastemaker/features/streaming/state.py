@@ -147,11 +147,12 @@ class FeatureState:
                     if first and digest not in corrected
                 )
             )
+            new = _all_new(records, tx.positions(names.TOPIC_EVENTS))
             for updater in self._writing.updaters if len(batch) else []:
                 progress = ages.unfinished.get(updater.view.signature)
                 if progress is not None and not progress.done:
                     continue
-                change = updater.update(tx, batch, None if progress is None else progress.includes)
+                change = updater.update(tx, batch, None if progress is None else progress.includes, new=new)
                 if change is not None:
                     changes.append((updater, change))
             self._writing.fold(tx)
@@ -255,3 +256,9 @@ class FeatureState:
             The share that is done, from 0 to 1; 1 when nothing is left to do.
         """
         return self._builds.step(lake, self._own)
+
+
+def _all_new(records: Sequence[ConsumedEvent], positions: Mapping[int, int]) -> bool:
+    """Whether no row can hold any of the records, as positions are those of the last transaction that wrote rows."""
+    following = positions.get
+    return all(record.offset >= following(record.partition, record.offset + 1) for record in records)

@@ -31,17 +31,16 @@ class Tails(NamedTuple):
 
     Attributes:
         merged: the tails of the rows that change.
-        held: by changed row, the offsets that it holds then, packed; empty for a history, which knows its events by id.
+        held: by changed row, the offsets that it holds then, packed; nothing of a history, which knows its events by
+            id, and where no offsets had to be looked at.
     """
 
     merged: Merged
     held: list[bytes]
 
 
-def held_by(view: ViewPlan, states: Sequence[bytes]) -> list[bytes]:
-    """The offsets that packed states hold, as entries of their layout; empty for a history."""
-    if view.kind == "history":
-        return [b""] * len(states)
+def held_by(states: Sequence[bytes]) -> list[bytes]:
+    """The offsets that packed states of an aggregate view hold, as entries of its layout."""
     from tastemaker.features.streaming.tail_kernel import held_offsets
 
     words, starts = packed_states(states)
@@ -49,7 +48,7 @@ def held_by(view: ViewPlan, states: Sequence[bytes]) -> list[bytes]:
     return cut(entries, ends * _ENTRY_BYTES)
 
 
-def make_tails(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, held: Sequence[bytes]) -> Tails:
+def make_tails(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, held: Sequence[bytes] | None) -> Tails:
     """What events add to some rows.
 
     Args:
@@ -57,11 +56,14 @@ def make_tails(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, h
         batch: the events.
         order: int64[m], indices of the events that the view sees, entity by entity.
         starts: int64[k + 1], where in ``order`` each entity begins.
-        held: by entity, as of :func:`held_by`.
+        held: by entity, as of :func:`held_by`; None where no row holds any of the events.
     """
+    nothing = [b""] * (len(starts) - 1)
     if view.kind == "history":
-        merged = merge_history(view, batch, order, starts, held)
-        return Tails(merged, [b""] * len(merged.states))
+        merged = merge_history(view, batch, order, starts, nothing)
+        return Tails(merged, [])
+    if held is None:
+        return Tails(merge_tiles(view, batch, order, starts, nothing), [])
     from tastemaker.features.streaming.tail_kernel import split_tails
 
     entries, ends, newest_us = merged_tiles(view, batch, order, starts, held)

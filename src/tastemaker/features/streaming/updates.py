@@ -9,7 +9,7 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.stores.protocol import StoreTransaction, TailedTransaction
+from tastemaker.features.stores.protocol import StoreTransaction, TailedTransaction, as_tailed
 from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
 from tastemaker.features.streaming.history_merge import merge_history
 from tastemaker.features.streaming.packed import Merged
@@ -31,7 +31,8 @@ class Change(NamedTuple):
 
     Attributes:
         keys: of the rows.
-        kept: what the writer keeps of each: its state, or of one that was added to, the offsets that it holds.
+        kept: what the writer keeps of each: its state, or of one that was added to, the offsets that it holds; nothing
+            where it need not know.
         labels: texts of labels by number.
     """
 
@@ -59,7 +60,12 @@ class ViewUpdater:
         self._known_labels: set[int] = set()
 
     def update(
-        self, tx: StoreTransaction, batch: EventBatch, only: Callable[[str], bool] | None = None
+        self,
+        tx: StoreTransaction,
+        batch: EventBatch,
+        only: Callable[[str], bool] | None = None,
+        *,
+        new: bool = False,
     ) -> Change | None:
         """Write the new state of every entity that the events touch.
 
@@ -67,6 +73,7 @@ class ViewUpdater:
             tx: the running transaction.
             batch: first occurrences that are not corrected.
             only: keys to leave out where this is false; the lake gives their rows later.
+            new: the batch follows everything that rows hold, so that nobody need look for it there.
 
         Returns:
             What was written, for :meth:`committed`; None when nothing was.
@@ -91,8 +98,9 @@ class ViewUpdater:
             keys = names_of(present)
             if not keys:
                 return None
-        if isinstance(tx, TailedTransaction):
-            merged, kept = make_tails(view, batch, order, starts, self._held(tx, keys))
+        tailed = as_tailed(tx)
+        if tailed is not None:
+            merged, kept = make_tails(view, batch, order, starts, None if new else self._held(tx, keys))
         else:
             merged = self._merge(batch, order, starts, self._read(tx, keys))
             kept = merged.states
@@ -100,8 +108,8 @@ class ViewUpdater:
             keys = [keys[place] for place in merged.changed.tolist()]
         if not keys:
             return None
-        if isinstance(tx, TailedTransaction):
-            tx.append(view.signature, keys, merged.newest_us, merged.states)
+        if tailed is not None:
+            tailed.append(view.signature, keys, merged.newest_us, merged.states)
         else:
             tx.put(view.signature, keys, merged.newest_us, merged.states)
         labels = {} if view.kind == "history" else labels_noted(view, batch, order)
@@ -110,19 +118,26 @@ class ViewUpdater:
             tx.put_labels(labels)
         return Change(keys, kept, labels)
 
-    def fold(self, tx: StoreTransaction, keys: Sequence[str]) -> None:
-        """Write rows that have had tails for long as one state each."""
-        assert isinstance(tx, TailedTransaction)
+    def fold(self, tx: StoreTransaction, tailed: TailedTransaction, keys: Sequence[str]) -> None:
+        """Write rows that have had tails for long as one state each.
+
+        Args:
+            tx: the running transaction.
+            tailed: the same.
+            keys: of the rows.
+        """
         signature = self.view.signature
         for begin in range(0, len(keys), _FOLDED):
             piece = keys[begin : begin + _FOLDED]
-            states = [state or b"" for state in tx.get(signature, piece)]  # type: ignore[attr-defined]
-            tx.fold(signature, piece, fold_states(self.view, states))
+            states = [state or b"" for state in tx.get(signature, piece)]
+            tailed.fold(signature, piece, fold_states(self.view, states))
 
     def committed(self, change: Change) -> None:
         """Remember what is stored now."""
-        if self.view.kind == "aggregate" or any(change.kept):
+        if change.kept:
             self._cache.put(self.view.signature, change.keys, change.kept)
+        else:
+            self._cache.drop(self.view.signature, change.keys)
         if len(self._known_labels) > _MOST_LABELS:
             self._known_labels.clear()
         self._known_labels.update(change.labels)
@@ -154,13 +169,13 @@ class ViewUpdater:
     def _held(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
         """The offsets that rows hold, which is all of them that their tails are made of."""
         if self.view.kind == "history":
-            return [b""] * len(keys)
+            return []
         found = self._cache.get(self.view.signature, keys)
         missing = [place for place, held in enumerate(found) if held is None]
         for begin in range(0, len(missing), _FOLDED):
             piece = missing[begin : begin + _FOLDED]
             states = [state or b"" for state in tx.get(self.view.signature, [keys[place] for place in piece])]
-            for place, held in zip(piece, held_by(self.view, states), strict=True):
+            for place, held in zip(piece, held_by(states), strict=True):
                 found[place] = held
         return [held or b"" for held in found]
 

@@ -11,8 +11,8 @@ from tastemaker.features.stores.protocol import (
     StoreConflict,
     StoreTransaction,
     StoreUnavailable,
-    TailedTransaction,
     WriterFenced,
+    as_tailed,
 )
 from tastemaker.features.streaming.row_cache import RowCache
 from tastemaker.features.streaming.updates import ViewUpdater
@@ -62,11 +62,13 @@ class Writing:
 
     def fold(self, tx: StoreTransaction) -> None:
         """Write some rows whole, where the store wants that of rows that were added to."""
-        if isinstance(tx, TailedTransaction):
-            due = tx.due()
-            for updater in self.updaters if due else []:
-                if keys := due.get(updater.view.signature):
-                    updater.fold(tx, keys)
+        tailed = as_tailed(tx)
+        if tailed is None:
+            return
+        due = tailed.due()
+        for updater in self.updaters if due else []:
+            if keys := due.get(updater.view.signature):
+                updater.fold(tx, tailed, keys)
 
     def again(self, write: Callable[[], T]) -> T:
         """Do a transaction again while it conflicts with others.
