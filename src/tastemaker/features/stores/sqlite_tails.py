@@ -30,6 +30,17 @@ class Tail(NamedTuple):
     state: bytes
 
 
+class _Own:
+    """A tail that grows, and the number of the log's row in which it begins."""
+
+    __slots__ = ("event_us", "since", "state")
+
+    def __init__(self, event_us: int, state: bytes, since: int) -> None:
+        self.event_us = event_us
+        self.state: bytes | bytearray = state
+        self.since = since
+
+
 class ViewTails:
     """The tails of one view, as of a row of the log.
 
@@ -45,59 +56,53 @@ class ViewTails:
     def clear(self) -> None:
         """Forget all tails, not the place in the log."""
         self.nbytes = 0
-        # By key. Of numbers and bytes alone, so that the collector of cycles has nothing to look at.
-        self._states: dict[str, bytes | bytearray] = {}
-        self._event_us: dict[str, int] = {}
-        self._since: dict[str, int] = {}
+        self._rows: dict[str, _Own] = {}
         self._of_first: dict[str, dict[str, None]] | None = None
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._rows)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._states
+        return key in self._rows
 
     @property
     def keys(self) -> Iterable[str]:
         """Of all rows with tails."""
-        return self._states.keys()
+        return self._rows.keys()
 
     @property
     def oldest(self) -> int:
         """Number of the first row of the log that is still needed."""
-        return min(self._since.values(), default=self.seq)
+        return min((own.since for own in self._rows.values()), default=self.seq)
 
     def find(self, keys: Iterable[str]) -> list[Tail | None]:
         """The tails of some rows."""
-        return [
-            None if state is None else Tail(self._event_us[key], bytes(state))
-            for key, state in ((key, self._states.get(key)) for key in keys)
-        ]
+        return [own and Tail(own.event_us, bytes(own.state)) for own in map(self._rows.get, keys)]
 
     def by_key(self, keys: Sequence[str]) -> dict[str, Tail]:
         """The tails of rows that have some, by key."""
-        return {key: Tail(self._event_us[key], bytes(self._states[key])) for key in keys}
+        return {key: Tail(own.event_us, bytes(own.state)) for key in keys for own in (self._rows[key],)}
 
     def scan(self, first: str) -> list[str]:
         """The keys of several ids that begin with this one, as it is in keys."""
         if self._of_first is None:
             self._of_first = {}
-            self._note(self._states)
+            self._note(self._rows)
         return [key for key in self._of_first.get(first, ()) if key != first]
 
     def add(self, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
         """What the next row of the log adds."""
         self.seq += 1
-        seq, states, times, since, get = self.seq, self._states, self._event_us, self._since, self._states.get
+        seq, rows, get = self.seq, self._rows, self._rows.get
         for key, at_us, tail in zip(keys, event_us, tails, strict=True):
-            before = get(key)
-            if before is None:
-                states[key], times[key], since[key] = tail, at_us, seq
+            own = get(key)
+            if own is None:
+                rows[key] = _Own(at_us, tail, seq)
                 continue
-            if type(before) is bytes:
-                before = states[key] = bytearray(before)
-            before += tail
-            times[key] = max(times[key], at_us)
+            if type(own.state) is bytes:
+                own.state = bytearray(own.state)
+            own.state += tail
+            own.event_us = max(own.event_us, at_us)
         self.nbytes += sum(map(len, tails))
         if self._of_first is not None:
             self._note(keys)
@@ -109,14 +114,13 @@ class ViewTails:
             self.clear()
             return
         for key in keys:
-            state = self._states.pop(key, None)
-            if state is None:
+            own = self._rows.pop(key, None)
+            if own is None:
                 continue
-            del self._event_us[key], self._since[key]
-            self.nbytes -= len(state)
-            if self._of_first is not None and (own := self._of_first.get(first_of(key))) is not None:
-                own.pop(key, None)
-                if not own:
+            self.nbytes -= len(own.state)
+            if self._of_first is not None and (beside := self._of_first.get(first_of(key))) is not None:
+                beside.pop(key, None)
+                if not beside:
                     del self._of_first[first_of(key)]
 
     def _note(self, keys: Iterable[str]) -> None:
