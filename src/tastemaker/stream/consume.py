@@ -202,8 +202,8 @@ class Worker:
     def _gather(self) -> None:
         """Let events gather for a moment after a batch, while others keep coming.
 
-        A batch of a few dozen events costs nearly what one of a few hundred does, and whoever sends and reads them needs
-        the processor too. An event that comes after a pause does not wait.
+        A batch of a few dozen events costs nearly what one of a few hundred does, and whoever sends and reads them
+        needs the processor too. An event that comes after a pause does not wait.
         """
         rest_s = self._began + _PACE_S - time.monotonic()
         if rest_s > 0 and self._backlog.records < _SMALL:
