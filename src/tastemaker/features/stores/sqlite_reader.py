@@ -12,7 +12,7 @@ from tastemaker.features.stores.protocol import Changes, PackedStates, Row, Stor
 from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
 from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
-from tastemaker.features.stores.sqlite_tails import Tail, Tails, with_tails
+from tastemaker.features.stores.sqlite_tails import Tail, Tails, tail_times, with_tails
 
 __all__ = ["SqliteReader"]
 
@@ -116,16 +116,13 @@ class SqliteReader:
         if number is None:
             return ViewSize(0, None)
         with snapshot(connection):
-            with self._tails.lock:
-                own = self._tails.follow(connection, number)
-                tails = own.by_key(list(own.keys))
+            tails = tail_times(connection, number)
             rows, newest = connection.execute(
                 "SELECT count(*), max(event_us) FROM online WHERE view = ?", (number,)
             ).fetchone()
             stored = find_rows(connection, number, list(tails)) if tails else []
         new = sum(state is None for _, state in stored)
-        times = [tail.event_us for tail in tails.values()] + ([] if newest is None else [newest])
-        return ViewSize(rows + new, max(times, default=None))
+        return ViewSize(rows + new, max([*tails.values(), *([] if newest is None else [newest])], default=None))
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""

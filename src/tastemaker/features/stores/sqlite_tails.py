@@ -16,7 +16,7 @@ import numpy as np
 
 from tastemaker.features.keys import first_of
 
-__all__ = ["Tail", "TailLog", "Tails", "ViewTails", "with_tails"]
+__all__ = ["Tail", "TailLog", "Tails", "ViewTails", "tail_times", "with_tails"]
 
 _VIEW_BITS: Final = 40  # of a row's number: the view's number, then a number that grows by one
 _encode = msgspec.msgpack.encode
@@ -230,6 +230,24 @@ class TailLog:
             "INSERT INTO tails(id, keys, event_us, ends, tails) VALUES (?, ?, ?, ?, ?)",
             (number, *columns, *[None] * (4 - len(columns))),
         )
+
+
+def tail_times(connection: sqlite3.Connection, view: int) -> dict[str, int]:
+    """The time of the newest event in each tail of a view, by key, for those who need no more and keep nothing."""
+    begin = view << _VIEW_BITS
+    found: dict[str, int] = {}
+    for keys, event_us in connection.execute(
+        "SELECT keys, event_us FROM tails WHERE id > ? AND id < ? ORDER BY id", (begin, begin + (1 << _VIEW_BITS))
+    ):
+        if keys is None:
+            found.clear()
+        elif event_us is None:
+            for key in _decode(keys):
+                found.pop(key, None)
+        else:
+            for key, at_us in zip(_decode(keys), np.frombuffer(event_us, "<i8").tolist(), strict=True):
+                found[key] = max(at_us, found.get(key, at_us))
+    return found
 
 
 def with_tails(rows: Sequence[tuple[Any, Any]], tails: Iterable[Tail | None]) -> list[tuple[Any, Any]]:
