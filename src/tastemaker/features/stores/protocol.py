@@ -211,7 +211,7 @@ class TailedTransaction(Protocol):
         ...
 
     def due(self) -> dict[str, list[str]]:
-        """Keys of rows, by view, whose tails have been there for long: the writer should :meth:`fold` them now."""
+        """Keys of rows, by view, that have had tails for long: the writer should :meth:`fold` them now."""
         ...
 
     def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:

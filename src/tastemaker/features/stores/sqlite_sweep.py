@@ -1,14 +1,19 @@
 """Which rows of an SQLite store are to be written whole, so that their tails do not grow for ever.
 
 Views take turns, each from its first key to its last: rows whose keys follow one another share pages, of the index and,
-where they are small, of the table, and a page that is written once for many rows costs no more than for one.
+where they are small, of the table, and a page that is written once for many rows costs no more than for one. One round
+in some the writer makes rows one state again; in the others, tails are put behind their rows as they are, for which
+nobody has to read and merge them.
 """
 
 from math import ceil
+from typing import Final
 
 from tastemaker.features.stores.sqlite_tails import TailLog
 
 __all__ = ["Sweep"]
+
+_ROUNDS: Final = 4
 
 
 class Sweep:
@@ -27,9 +32,15 @@ class Sweep:
         self._view = 0
         self._keys: list[str] = []
         self._at = 0
+        self._round = -1
+
+    @property
+    def folds(self) -> bool:
+        """Whether rows should become one state in this round."""
+        return self._round % _ROUNDS == 0
 
     def due(self, log: TailLog) -> dict[int, list[str]]:
-        """Keys of the rows that the running transaction should write whole, by view, each view's in order."""
+        """Keys of the rows that the running transaction should write, by view, each view's in order."""
         views = log.views
         if sum(tails.nbytes for tails in views.values()) < self._half:
             return {}
@@ -51,6 +62,9 @@ class Sweep:
     def _begin_next(self, log: TailLog) -> None:
         if self._view in log.views:
             log.cut_off(self._view)
-        self._view = min((view for view in log.views if view > self._view), default=min(log.views))
+        following = [view for view in log.views if view > self._view]
+        if self._view == 0 or not following:
+            self._round += 1
+        self._view = min(following or log.views)
         self._keys = sorted(log.views[self._view].keys)
         self._at = 0

@@ -23,6 +23,11 @@ _FOLD = (
     "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (view, key) DO UPDATE SET event_us = max(event_us, excluded.event_us), state = excluded.state"
 )
+_JOIN = (
+    "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (view, key) DO UPDATE SET event_us = max(event_us, excluded.event_us),"
+    " state = CAST(state || excluded.state AS BLOB)"  # the operator gives a text of the same bytes
+)
 _PUT_NEWER = f"{_PUT} WHERE excluded.event_us >= online.event_us"
 _PUT_ITEM = (
     "INSERT INTO items VALUES (?, ?, ?) ON CONFLICT (item_id) DO UPDATE SET"
@@ -151,7 +156,14 @@ class SqliteTransaction:
 
     def due(self) -> dict[str, list[str]]:
         """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
-        return {self._signature(number): keys for number, keys in self._sweep.due(self._tails).items()}
+        due = self._sweep.due(self._tails)
+        if self._sweep.folds:
+            return {self._signature(number): keys for number, keys in due.items()}
+        for number, keys in due.items():
+            tails = self._tails.of(number).by_key(keys)
+            self._execute(_JOIN, number, keys, *zip(*tails.values(), strict=True))
+            self._tails.drop(number, keys)
+        return {}
 
     def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
         """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
