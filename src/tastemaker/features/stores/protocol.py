@@ -6,8 +6,7 @@ A row is the packed state of one entity in one view, under the view's signature 
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,8 @@ __all__ = [
     "StoreTransaction",
     "StoreUnavailable",
     "StoredItem",
-    "TailedTransaction",
     "ViewSize",
     "WriterFenced",
-    "as_tailed",
 ]
 
 
@@ -195,30 +192,6 @@ class StoreTransaction(Protocol):
         ...
 
 
-@runtime_checkable
-class TailedTransaction(Protocol):
-    """A transaction that adds to rows for less than it writes them; others are given whole rows."""
-
-    def append(self, view: str, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
-        """Add to rows: each becomes what it was, and behind that its tail, a packed state of other events.
-
-        Args:
-            view: of the rows.
-            keys: of the rows, which need not be there yet.
-            event_us: time of the newest event in each tail.
-            tails: packed states.
-        """
-        ...
-
-    def due(self) -> dict[str, list[str]]:
-        """Keys of rows, by view, that have had tails for long: the writer should :meth:`fold` them now."""
-        ...
-
-    def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
-        """Write rows with tails, which the transaction has read, as one state each; for readers nothing changes."""
-        ...
-
-
 class StoreReader(Protocol):
     """Reads committed rows; safe beside writers in other processes and from several threads."""
 
@@ -299,13 +272,3 @@ class OnlineStore(Protocol):
     def close(self) -> None:
         """Release connections; everything committed stays."""
         ...
-
-
-@cache
-def _is_tailed(kind: type[StoreTransaction]) -> bool:
-    return issubclass(kind, TailedTransaction)
-
-
-def as_tailed(tx: StoreTransaction) -> TailedTransaction | None:
-    """The transaction as one that adds to rows, where it is one; faster than asking for the protocol each time."""
-    return cast(TailedTransaction, tx) if _is_tailed(type(tx)) else None

@@ -77,7 +77,8 @@ class ViewTails:
 
     def find(self, keys: Iterable[str]) -> list[Tail | None]:
         """The tails of some rows."""
-        return [own and Tail(own.event_us, bytes(own.state)) for own in map(self._rows.get, keys)]
+        found = map(self._rows.get, keys)
+        return [None if own is None else Tail(own.event_us, bytes(own.state)) for own in found]
 
     def by_key(self, keys: Sequence[str]) -> dict[str, Tail]:
         """The tails of rows that have some, by key."""

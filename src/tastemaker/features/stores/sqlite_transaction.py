@@ -148,14 +148,14 @@ class SqliteTransaction:
         return [state for _, state in rows]
 
     def append(self, view: str, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
-        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
         if keys:
             number = self._make_view(view)
             self._tails.append(number, keys, event_us, tails)
             self.log.note(number, keys)
 
     def due(self) -> dict[str, list[str]]:
-        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
         due = self._sweep.due(self._tails)
         if self._sweep.folds:
             return {self._signature(number): keys for number, keys in due.items()}
@@ -166,7 +166,7 @@ class SqliteTransaction:
         return {}
 
     def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
-        """As :class:`~tastemaker.features.stores.protocol.TailedTransaction` says."""
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
         number = self._make_view(view)
         times = [0 if tail is None else tail.event_us for tail in self._tails.of(number).find(keys)]
         self._execute(_FOLD, number, keys, times, states)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.plan import ViewPlan
-from tastemaker.features.stores.protocol import StoreTransaction, TailedTransaction, as_tailed
+from tastemaker.features.stores.protocol import StoreTransaction
+from tastemaker.features.stores.tailed import TailedTransaction, as_tailed
 from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
 from tastemaker.features.streaming.history_merge import merge_history
 from tastemaker.features.streaming.packed import Merged

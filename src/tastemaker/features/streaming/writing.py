@@ -12,8 +12,8 @@ from tastemaker.features.stores.protocol import (
     StoreTransaction,
     StoreUnavailable,
     WriterFenced,
-    as_tailed,
 )
+from tastemaker.features.stores.tailed import as_tailed
 from tastemaker.features.streaming.row_cache import RowCache
 from tastemaker.features.streaming.updates import ViewUpdater
 
