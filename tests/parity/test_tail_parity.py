@@ -113,6 +113,15 @@ def test_a_worker_that_starts_again_goes_on_with_the_tails_it_finds(limit: int) 
         again.apply_all(records[9:], 3)
         again.apply_all(records[3:12], 4)
         reader = FeatureReader(location, PLAN)
-        assert_equal(FeatureReader(whole.state.store.reader(), PLAN), reader, EDGES)
+        expected = FeatureReader(whole.state.store.reader(), PLAN)
+        assert_equal(expected, reader, EDGES)
+        for run in (whole, again):
+            run.state.fold()
+        assert_equal(expected, reader, EDGES)
+        # Nothing is left to be folded, unless tails were put behind their rows as they are before.
+        for view in PLAN.views if limit == _HUGE else ():
+            assert {key: row.state for key, row in reader.store.all_rows(view.signature)} == {
+                key: row.state for key, row in expected.store.all_rows(view.signature)
+            }
         reader.close()
         again.close()

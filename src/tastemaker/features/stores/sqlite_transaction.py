@@ -154,8 +154,11 @@ class SqliteTransaction:
             self._tails.append(number, keys, event_us, tails)
             self.log.note(number, keys)
 
-    def due(self) -> dict[str, list[str]]:
+    def due(self, everything: bool = False) -> dict[str, list[str]]:
         """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
+        if everything:
+            views = self._connection.execute("SELECT signature, id FROM views").fetchall()
+            return {signature: sorted(self._tails.of(number).keys) for signature, number in views}
         due = self._sweep.due(self._tails)
         if self._sweep.folds:
             return {self._signature(number): keys for number, keys in due.items()}

@@ -24,8 +24,8 @@ class TailedTransaction(Protocol):
         """
         ...
 
-    def due(self) -> dict[str, list[str]]:
-        """Keys of rows, by view, that have had tails for long: the writer should :meth:`fold` them now."""
+    def due(self, everything: bool = False) -> dict[str, list[str]]:
+        """Keys of rows, by view, that the writer should :meth:`fold` now: that have had tails for long, or all."""
         ...
 
     def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:

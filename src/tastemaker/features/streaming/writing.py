@@ -60,12 +60,12 @@ class Writing:
                     self.cache.drop(view, keys)
             yield tx
 
-    def fold(self, tx: StoreTransaction) -> None:
-        """Write some rows whole, where the store wants that of rows that were added to."""
+    def fold(self, tx: StoreTransaction, everything: bool = False) -> None:
+        """Write some rows whole, or all, where the store adds to them."""
         tailed = as_tailed(tx)
         if tailed is None:
             return
-        due = tailed.due()
+        due = tailed.due(everything)
         for updater in self.updaters if due else []:
             if keys := due.get(updater.view.signature):
                 updater.fold(tx, tailed, keys)
