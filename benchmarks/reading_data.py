@@ -133,6 +133,7 @@ def fill(location: Path | str, plan: FeaturePlan) -> int:
     for batch in _batches():
         state.apply(batch, {0: batch[-1].offset + 1})
         newest = max(newest, *(to_us(record.event.occurred_at) for record in batch))
+    state.fold()
     state.close()
     return newest + _HOUR // timedelta(microseconds=1)
 

@@ -34,6 +34,7 @@ from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.features.stores.opening import open_online_reader
 from tastemaker.features.streaming.state import FeatureState
+from tastemaker.features.streaming.tails import fold_states
 
 # Reads at the present, and later without any new event.
 LATER_US = st.sampled_from([0, 1, 9_000_000, HOUR_US, DAY_US, 4 * DAY_US, 500 * DAY_US])
@@ -54,6 +55,7 @@ def rows_of(location: str, plan: FeaturePlan) -> dict[str, dict[str, tuple[int, 
 
 
 def _plain(state: bytes, view: ViewPlan) -> bytes:
+    (state,) = fold_states(view, [state])
     if view.kind == "history":
         return state
     entries = np.frombuffer(state, np.int64).reshape(-1, WIDTH)

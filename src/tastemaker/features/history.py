@@ -7,7 +7,8 @@ category is stored plus one, so that 0 says there is none. Events are ordered by
 code point, which is the order of their UTF-8 bytes.
 
 The state is the head (everything that a read of the present might have to leave out) and the ``n`` events before it,
-so it is a function of the set of events, as an aggregate view's is.
+so it is a function of the set of events, as an aggregate view's is. Several states may stand one after the other; their
+events are those of all of them.
 """
 
 import struct
@@ -96,17 +97,39 @@ def pack_history(events: Sequence[HistoryEvent]) -> bytes:
 
 
 def unpack_history(packed: bytes | None, now_us: int | None = None, n: int | None = None) -> list[HistoryEvent]:
-    """The events of a packed state before ``now_us``, newest first, at most ``n``."""
+    """The events of a packed state before ``now_us``, newest first, at most ``n``.
+
+    Several states may stand one after the other; an event that is in more than one of them is there once.
+    """
     if not packed or n == 0:
         return []
-    begin = 8 + int.from_bytes(packed[:8], "little") * _FIXED.size
-    raw = packed[begin:]
+    events, end = _unpack(packed, 0, now_us, n)
+    if end == len(packed):
+        return events
+    by_id: dict[str, HistoryEvent] = {}
+    while True:
+        for event in events:
+            by_id.setdefault(event.event_id, event)
+        if end == len(packed):
+            break
+        events, end = _unpack(packed, end, now_us, n)
+    merged = sorted(by_id.values(), key=lambda event: (event.occurred_us, event.event_id), reverse=True)
+    return merged if n is None else merged[:n]
+
+
+def _unpack(packed: bytes, begin: int, now_us: int | None, n: int | None) -> tuple[list[HistoryEvent], int]:
+    """The events of the state that begins there, as of :func:`unpack_history`, and where it ends."""
+    fixed = begin + 8
+    texts = fixed + int.from_bytes(packed[begin:fixed], "little") * _FIXED.size
+    words = list(_FIXED.iter_unpack(packed[fixed:texts]))
+    size = sum(id_size + item + kind + max(category - 1, 0) for *_, id_size, item, kind, category in words)
+    raw = packed[texts : texts + size]
     # Where characters are bytes, one decoding does for all; otherwise each byte becomes a character first.
     heap = raw.decode("latin-1")
     ascii_only = raw.isascii()
     events: list[HistoryEvent] = []
     at = 0
-    for at_us, value, price, event_size, item_size, type_size, category_size in _FIXED.iter_unpack(packed[8:begin]):
+    for at_us, value, price, event_size, item_size, type_size, category_size in words:
         item = at + event_size
         kind = item + item_size
         category = kind + type_size
@@ -125,7 +148,7 @@ def unpack_history(packed: bytes | None, now_us: int | None = None, n: int | Non
             if len(events) == n:
                 break
         at = end
-    return events
+    return events, texts + size + -size % 8
 
 
 def _decoded(event: HistoryEvent) -> HistoryEvent:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["bucket_of", "join_key", "join_keys", "prefix_range", "split_key"]
+__all__ = ["bucket_of", "first_of", "join_key", "join_keys", "prefix_range", "split_key"]
 
 _SEPARATOR: Final = "\x1f"
 _ESCAPE: Final = "\x1b"
@@ -46,6 +46,11 @@ def join_keys(keys: Sequence[str | Sequence[str]]) -> list[str]:
 def split_key(key: str) -> tuple[str, ...]:
     """The ids of a key."""
     return tuple(_unescape(part) for part in key.split(_SEPARATOR))
+
+
+def first_of(key: str) -> str:
+    """The first id of a key, as it is in there."""
+    return key.partition(_SEPARATOR)[0]
 
 
 def prefix_range(first: str) -> tuple[str, str]:

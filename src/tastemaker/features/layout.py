@@ -18,6 +18,9 @@ cells have no tiles.
 Entries are sorted by code, start, label, and each such triple is there once. A packed state is those entries as
 little-endian bytes. The state is a function of the set of events: neither their order nor the cuts between batches
 leave a trace in it.
+
+Several states of sets that have no event in common may stand one after the other: that is a state of all their events
+too, which readers add up. Making one of them gives the very bytes that all events at once would have given.
 """
 
 import hashlib

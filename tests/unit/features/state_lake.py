@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tastemaker import names
-from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.stores.protocol import Row
 from tastemaker.features.streaming.state import ConsumedEvent, FeatureState
+from tastemaker.features.streaming.tails import fold_states
 from tastemaker.lake.tables import Lake
 from tastemaker.stream.rows import event_rows
 
@@ -46,9 +48,16 @@ class LakeSide:
 
 
 def rows_of(state: FeatureState, plan: FeaturePlan) -> dict[str, dict[str, tuple[int, bytes]]]:
-    """Every row by view and key."""
+    """Every row by view and key, as one state where it has tails."""
     reader = state.store.reader()
-    return {view.name: {key: tuple(row) for key, row in reader.all_rows(view.signature)} for view in plan.views}
+    return {view.name: _whole(view, dict(reader.all_rows(view.signature))) for view in plan.views}
+
+
+def _whole(view: ViewPlan, rows: dict[str, Row]) -> dict[str, tuple[int, bytes]]:
+    states = [row.state for row in rows.values()]
+    if view.kind != "batch":
+        states = fold_states(view, states)
+    return {key: (row.event_us, state) for (key, row), state in zip(rows.items(), states, strict=True)}
 
 
 def rebuilt(lake: Lake, plan: FeaturePlan, name: str) -> dict[str, dict[str, tuple[int, bytes]]]:

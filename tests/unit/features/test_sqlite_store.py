@@ -47,7 +47,7 @@ def test_file_of_the_first_format_is_emptied_and_says_that_it_must_be_rebuilt(pa
     old.execute("INSERT INTO online VALUES ('user@1', 'u1', 1, 7, x'00')")
     old.commit()
     old.close()
-    with pytest.raises(DataError, match=r"format 1, this version reads 2; start the stream worker"):
+    with pytest.raises(DataError, match=r"format 1, this version reads 3; start the stream worker"):
         SqliteReader(path)
     store = SqliteStore(path)
     reader = store.reader()
@@ -78,7 +78,7 @@ def test_file_that_is_no_database_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == b"no database at all" * 100
 
 
-@pytest.mark.parametrize("formats", [[], [("format", 3)], [("other", 1)]])
+@pytest.mark.parametrize("formats", [[], [("format", 4)], [("other", 1)]])
 def test_database_of_somebody_else_or_of_a_later_version_is_left_alone(
     path: Path, formats: list[tuple[str, int]]
 ) -> None:

@@ -46,7 +46,10 @@ class StoreUnavailable(StoreConflict):
 
 
 class Row(NamedTuple):
-    """A row as it is stored: the time of the entity's newest event or table row, and the packed state."""
+    """A row as it is stored: the time of the entity's newest event or table row, and the packed state.
+
+    Of a view over events, several states may stand one after the other (:mod:`tastemaker.features.layout`).
+    """
 
     event_us: int
     state: bytes

@@ -18,8 +18,8 @@ from tastemaker.features.stores.view_ages import REBUILD
 
 __all__ = ["FORMAT", "REBUILD", "connect_reader", "connect_writer", "snapshot", "transaction"]
 
-FORMAT: Final = 2
-_OUTDATED: Final = {1}
+FORMAT: Final = 3
+_OUTDATED: Final = {1, 2}
 _BUSY_SECONDS: Final = 30.0
 
 # ``online`` has a rowid, because SQLite keeps rows of kilobytes out of an index's pages (4 KB rows: twice the writes
@@ -30,6 +30,7 @@ _SCHEMA: Final = (
     "CREATE TABLE views(id INTEGER PRIMARY KEY, signature TEXT NOT NULL UNIQUE, log_from INTEGER)",
     "CREATE TABLE online(view INTEGER NOT NULL, key TEXT NOT NULL, event_us INTEGER NOT NULL,"
     " state BLOB NOT NULL, UNIQUE (view, key))",
+    "CREATE TABLE tails(id INTEGER PRIMARY KEY, keys BLOB, event_us BLOB, ends BLOB, tails BLOB)",
     "CREATE TABLE changes(rev INTEGER PRIMARY KEY, view INTEGER NOT NULL, keys BLOB NOT NULL)",
     "CREATE TABLE items(item_id TEXT PRIMARY KEY, updated_us INTEGER NOT NULL, item BLOB)",
     "CREATE TABLE labels(number INTEGER PRIMARY KEY, label TEXT NOT NULL)",

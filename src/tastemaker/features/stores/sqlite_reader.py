@@ -2,14 +2,17 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from tastemaker.features.keys import join_key
 from tastemaker.features.stores.packing import packed_states
 from tastemaker.features.stores.protocol import Changes, PackedStates, Row, StoredItem, ViewSize
 from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
 from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
+from tastemaker.features.stores.sqlite_tails import Tail, Tails, tail_times, with_tails
 
 __all__ = ["SqliteReader"]
 
@@ -29,6 +32,7 @@ class SqliteReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads = threading.local()
+        self._tails = Tails()
         self._views: dict[str, int] = {}  # a view keeps its number for ever
         self._connect()
 
@@ -46,21 +50,30 @@ class SqliteReader:
                 self._views[signature] = found
         return found
 
-    def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
-        """As the protocol says; all rows are of one transaction."""
+    def _find(self, view: str, keys: Sequence[str]) -> list[tuple[Any, Any]]:
+        """Event time and state of each key, in order; both None where there is no row."""
         connection = self._connect()
         number = self._view(connection, view)
         if number is None:
-            return [None] * len(keys)
-        return [Row(*row) if row[1] is not None else None for row in find_rows(connection, number, keys)]
+            return [(None, None)] * len(keys)
+        with snapshot(connection):
+            tails = self._tails_of(connection, number, keys)
+            rows = find_rows(connection, number, keys)
+        return with_tails(rows, tails) if tails else rows
+
+    def _tails_of(self, connection: sqlite3.Connection, view: int, keys: Sequence[str]) -> list[Tail | None]:
+        """The tails of some rows, as of the snapshot that begins here; nothing where none has one."""
+        with self._tails.lock:
+            found = self._tails.follow(connection, view)
+            return found.find(keys) if len(found) else []
+
+    def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
+        """As the protocol says; all rows are of one transaction."""
+        return [Row(*row) if row[1] is not None else None for row in self._find(view, keys)]
 
     def packed_states(self, view: str, keys: Sequence[str]) -> PackedStates:
         """As :class:`~tastemaker.features.stores.protocol.PackedReader` says; all rows are of one transaction."""
-        connection = self._connect()
-        number = self._view(connection, view)
-        if number is None:
-            return packed_states([None] * len(keys))
-        return packed_states([state for _, state in find_rows(connection, number, keys)])
+        return packed_states([state for _, state in self._find(view, keys)])
 
     def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
         """As the protocol says."""
@@ -68,7 +81,12 @@ class SqliteReader:
         number = self._view(connection, view)
         if number is None:
             return []
-        return [(key, Row(event_us, state)) for key, event_us, state in rows_of_first(connection, number, first)]
+        with snapshot(connection):
+            with self._tails.lock:
+                own = self._tails.follow(connection, number)
+                tails = own.by_key(own.scan(join_key(first))) if len(own) else {}
+            rows = rows_of_first(connection, number, first)
+        return _merged(rows, tails)
 
     def all_rows(self, view: str) -> Iterator[tuple[str, Row]]:
         """As the protocol says; by key, and read in pieces, so that a long pass keeps nothing open."""
@@ -76,15 +94,20 @@ class SqliteReader:
         number = self._view(connection, view)
         last, after = "", ">="
         while number is not None:
-            rows = connection.execute(
-                f"SELECT key, event_us, state FROM online WHERE view = ? AND key {after} ? ORDER BY key LIMIT {_CHUNK}",
-                (number, last),
-            ).fetchall()
-            for key, event_us, state in rows:
-                yield key, Row(event_us, state)
+            with snapshot(connection):
+                with self._tails.lock:
+                    own = self._tails.follow(connection, number)
+                    tails = own.by_key([key for key in own.keys if key > last or not last])
+                rows = connection.execute(
+                    f"SELECT key, event_us, state FROM online WHERE view = ? AND key {after} ? ORDER BY key"
+                    f" LIMIT {_CHUNK}",
+                    (number, last),
+                ).fetchall()
             if len(rows) < _CHUNK:
+                yield from _merged(rows, tails)
                 return
             last, after = rows[-1][0], ">"
+            yield from _merged(rows, {key: tail for key, tail in tails.items() if key <= last})
 
     def size(self, view: str) -> ViewSize:
         """As the protocol says."""
@@ -92,8 +115,14 @@ class SqliteReader:
         number = self._view(connection, view)
         if number is None:
             return ViewSize(0, None)
-        found = connection.execute("SELECT count(*), max(event_us) FROM online WHERE view = ?", (number,)).fetchone()
-        return ViewSize(*found)
+        with snapshot(connection):
+            tails = tail_times(connection, number)
+            rows, newest = connection.execute(
+                "SELECT count(*), max(event_us) FROM online WHERE view = ?", (number,)
+            ).fetchone()
+            stored = find_rows(connection, number, list(tails)) if tails else []
+        new = sum(state is None for _, state in stored)
+        return ViewSize(rows + new, max([*tails.values(), *([] if newest is None else [newest])], default=None))
 
     def labels(self, numbers: Sequence[int]) -> dict[int, str]:
         """As the protocol says."""
@@ -141,3 +170,13 @@ class SqliteReader:
         if connection is not None:
             connection.close()
             self._threads.connection = None
+
+
+def _merged(rows: list[tuple[str, int, bytes]], tails: Mapping[str, Tail]) -> list[tuple[str, Row]]:
+    """Rows by key, with their tails, and those that are tails alone."""
+    if not tails:
+        return [(key, Row(event_us, state)) for key, event_us, state in rows]
+    stored = {key: (event_us, state) for key, event_us, state in rows}
+    keys = sorted(stored.keys() | tails.keys())
+    found = with_tails([stored.get(key, (None, None)) for key in keys], map(tails.get, keys))
+    return [(key, Row(*row)) for key, row in zip(keys, found, strict=True)]

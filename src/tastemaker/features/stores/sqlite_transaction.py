@@ -10,12 +10,23 @@ from tastemaker.features.stores.protocol import StoredItem
 from tastemaker.features.stores.sqlite_changes import ITEMS, ChangeLog, changes_since, read_rev
 from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view
 from tastemaker.features.stores.sqlite_seen import SeenIds
+from tastemaker.features.stores.sqlite_sweep import Sweep
+from tastemaker.features.stores.sqlite_tails import TailLog, Tails, with_tails
 
 __all__ = ["SqliteTransaction"]
 
 _PUT = (
     "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (view, key) DO UPDATE SET event_us = excluded.event_us, state = excluded.state"
+)
+_FOLD = (
+    "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (view, key) DO UPDATE SET event_us = max(event_us, excluded.event_us), state = excluded.state"
+)
+_JOIN = (
+    "INSERT INTO online(view, key, event_us, state) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (view, key) DO UPDATE SET event_us = max(event_us, excluded.event_us),"
+    " state = CAST(state || excluded.state AS BLOB)"  # the operator gives a text of the same bytes
 )
 _PUT_NEWER = f"{_PUT} WHERE excluded.event_us >= online.event_us"
 _PUT_ITEM = (
@@ -30,6 +41,9 @@ class SqliteTransaction:
     Args:
         connection: of the writer, within a transaction.
         seen: its seen event ids.
+        tails: of the writer.
+        sweep: likewise.
+        views: the numbers of views that the writer knows, by signature.
         epochs: the writer's claims, by topic and partition.
         last_rev: the revision after the writer's last commit; 0 when it had none.
         now_us: the wall clock.
@@ -39,16 +53,22 @@ class SqliteTransaction:
         self,
         connection: sqlite3.Connection,
         seen: SeenIds,
+        tails: Tails,
+        sweep: Sweep,
+        *,
+        views: dict[str, int],
         epochs: Mapping[tuple[str, int], int],
         last_rev: int,
         now_us: int,
     ) -> None:
         self._connection = connection
         self._seen = seen
+        self._tails = TailLog(connection, tails)
+        self._sweep = sweep
         self._epochs = epochs
         self._last_rev = last_rev
         self._now_us = now_us
-        self._views: dict[str, int] = {}
+        self._views = views
         self.log = ChangeLog(connection)
 
     def _view(self, signature: str) -> int | None:
@@ -63,6 +83,10 @@ class SqliteTransaction:
             made = self._connection.execute("INSERT INTO views(signature) VALUES (?) RETURNING id", (signature,))
             number = self._views[signature] = int(made.fetchone()[0])
         return number
+
+    def _signature(self, number: int) -> str:
+        (found,) = self._connection.execute("SELECT signature FROM views WHERE id = ?", (number,)).fetchone()
+        return str(found)
 
     def positions(self, topic: str) -> dict[int, int]:
         """As the protocol says."""
@@ -117,30 +141,66 @@ class SqliteTransaction:
         number = self._view(view)
         if number is None:
             return [None] * len(keys)
-        return [state for _, state in find_rows(self._connection, number, keys)]
+        rows = find_rows(self._connection, number, keys)
+        tails = self._tails.of(number)
+        if len(tails):
+            rows = with_tails(rows, tails.find(keys))
+        return [state for _, state in rows]
+
+    def append(self, view: str, keys: Sequence[str], event_us: Sequence[int], tails: Sequence[bytes]) -> None:
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
+        if keys:
+            number = self._make_view(view)
+            self._tails.append(number, keys, event_us, tails)
+            self.log.note(number, keys)
+
+    def due(self, everything: bool = False) -> dict[str, list[str]]:
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
+        if everything:
+            views = self._connection.execute("SELECT signature, id FROM views").fetchall()
+            return {signature: sorted(self._tails.of(number).keys) for signature, number in views}
+        due = self._sweep.due(self._tails)
+        if self._sweep.folds:
+            return {self._signature(number): keys for number, keys in due.items()}
+        for number, keys in due.items():
+            tails = self._tails.of(number).by_key(keys)
+            self._execute(_JOIN, number, keys, *zip(*tails.values(), strict=True))
+            self._tails.drop(number, keys)
+        return {}
+
+    def fold(self, view: str, keys: Sequence[str], states: Sequence[bytes]) -> None:
+        """As :class:`~tastemaker.features.stores.tailed.TailedTransaction` says."""
+        number = self._make_view(view)
+        times = [0 if tail is None else tail.event_us for tail in self._tails.of(number).find(keys)]
+        self._execute(_FOLD, number, keys, times, states)
+        self._tails.drop(number, keys)
 
     def put(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
         """As the protocol says."""
-        self._write(_PUT, view, keys, event_us, states)
+        if keys:
+            number = self._make_view(view)
+            self._execute(_PUT, number, keys, event_us, states)
+            self._tails.drop(number, keys)
+            self.log.note(number, keys)
 
     def put_newer(self, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]) -> None:
-        """As the protocol says."""
-        self._write(_PUT_NEWER, view, keys, event_us, states)
+        """As the protocol says; rows that are added to are not written so."""
+        if keys:
+            number = self._make_view(view)
+            self._execute(_PUT_NEWER, number, keys, event_us, states)
+            self.log.note(number, keys)
 
-    def _write(
-        self, statement: str, view: str, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]
+    def _execute(
+        self, statement: str, number: int, keys: Sequence[str], event_us: Sequence[int], states: Sequence[bytes]
     ) -> None:
-        if not keys:
-            return
-        number = self._make_view(view)
         self._connection.executemany(statement, zip(repeat(number, len(keys)), keys, event_us, states, strict=True))
-        self.log.note(number, keys)
 
     def delete(self, view: str, keys: Sequence[str]) -> None:
         """As the protocol says."""
         number = self._view(view)
         if number is not None and keys:
             self._connection.executemany("DELETE FROM online WHERE view = ? AND key = ?", zip(repeat(number), keys))
+            self._tails.drop(number, keys)
             self.log.note(number, keys)
 
     def delete_entity(self, view: str, first: str) -> int:
@@ -152,8 +212,12 @@ class SqliteTransaction:
             "DELETE FROM online WHERE view = ? AND (key = ? OR (key >= ? AND key < ?)) RETURNING key",
             (number, join_key(first), *prefix_range(first)),
         ).fetchall()
-        self.log.note(number, [key for (key,) in deleted])
-        return len(deleted)
+        tails = self._tails.of(number)
+        tailed = [key for key in (join_key(first), *tails.scan(join_key(first))) if key in tails]
+        keys = list(dict.fromkeys([*(key for (key,) in deleted), *tailed]))
+        self._tails.drop(number, keys)
+        self.log.note(number, keys)
+        return len(keys)
 
     def put_items(self, items: Iterable[StoredItem]) -> None:
         """As the protocol says."""
@@ -170,6 +234,7 @@ class SqliteTransaction:
         number = self._view(view)
         if number is not None:
             self._connection.execute("DELETE FROM online WHERE view = ?", (number,))
+            self._tails.drop_all(number)
             self.log.note_all(number)
 
     def foreign_changes(self) -> dict[str, list[str]] | None:

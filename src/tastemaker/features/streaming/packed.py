@@ -1,5 +1,6 @@
 """Packed states of many entities, out of the compiled loops."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 
 from tastemaker.features.semantics import NEVER
 
-__all__ = ["Merged", "sliced"]
+__all__ = ["Merged", "cut", "sliced"]
 
 _Ints = npt.NDArray[np.int64]
 
@@ -35,10 +36,14 @@ def sliced(words: _Ints, ends: _Ints, newest_us: _Ints) -> Merged:
         newest_us: int64[k], ``NEVER`` where a state did not change.
     """
     changed = np.flatnonzero(newest_us != NEVER)
+    states = cut(words, ends)
+    if len(changed) < len(states):
+        states = [states[place] for place in changed.tolist()]
+    return Merged(changed, newest_us[changed].tolist(), states)
+
+
+def cut(words: _Ints, ends: _Ints) -> list[bytes]:
+    """Pieces of an array, from each end, in bytes, to the next."""
     content = words.tobytes()
-    begins, stops = ends[:-1][changed].tolist(), ends[1:][changed].tolist()
-    return Merged(
-        changed,
-        newest_us[changed].tolist(),
-        [content[begin:end] for begin, end in zip(begins, stops, strict=True)],
-    )
+    places = ends.tolist()
+    return [content[begin:end] for begin, end in pairwise(places)]

@@ -63,7 +63,7 @@ class RowCache:
     def drop(self, view: str, keys: Collection[str]) -> None:
         """Forget rows, because others wrote them."""
         young, old = self._young.get(view, {}), self._old.get(view, {})
-        for key in keys:
+        for key in keys if young or old else ():
             old.pop(key, None)
             state = young.pop(key, None)
             if state is not None:

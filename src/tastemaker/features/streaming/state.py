@@ -147,13 +147,15 @@ class FeatureState:
                     if first and digest not in corrected
                 )
             )
+            new = _all_new(records, tx.positions(names.TOPIC_EVENTS))
             for updater in self._writing.updaters if len(batch) else []:
                 progress = ages.unfinished.get(updater.view.signature)
                 if progress is not None and not progress.done:
                     continue
-                change = updater.update(tx, batch, None if progress is None else progress.includes)
+                change = updater.update(tx, batch, None if progress is None else progress.includes, new=new)
                 if change is not None:
                     changes.append((updater, change))
+            self._writing.fold(tx)
             tx.advance(names.TOPIC_EVENTS, positions)
             if before_commit is not None:
                 before_commit(answers)
@@ -206,6 +208,11 @@ class FeatureState:
         with self._writing.transaction() as tx:
             return tx.forget_seen(before_us)
 
+    def fold(self) -> None:
+        """Make rows one state each whose tails are beside them still, as more events would; takes seconds."""
+        with self._writing.transaction() as tx:
+            self._writing.fold(tx, everything=True)
+
     def bootstrap(self, lake: Lake, progress: Callable[[float], None] | None = None) -> None:
         """Build the whole state from the lake, in one transaction; readers see the old state until it commits.
 
@@ -254,3 +261,9 @@ class FeatureState:
             The share that is done, from 0 to 1; 1 when nothing is left to do.
         """
         return self._builds.step(lake, self._own)
+
+
+def _all_new(records: Sequence[ConsumedEvent], positions: Mapping[int, int]) -> bool:
+    """Whether no row can hold any of the records, as positions are those of the last transaction that wrote rows."""
+    following = positions.get
+    return all(record.offset >= following(record.partition, record.offset + 1) for record in records)

@@ -26,7 +26,7 @@ from tastemaker.features.streaming.kernel_types import (
 )
 from tastemaker.features.streaming.packed import Merged, sliced
 
-__all__ = ["labels_noted", "merge_tiles"]
+__all__ = ["labels_noted", "merge_tiles", "merged_tiles"]
 
 _Ints = npt.NDArray[np.int64]
 _GIVES: Final[dict[Op, int]] = {
@@ -89,8 +89,16 @@ def merge_tiles(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, 
         batch: the events.
         order: int64[m], indices of the events that the view sees, entity by entity.
         starts: int64[k + 1], where in ``order`` each entity begins.
-        old: k packed states; empty for an entity without events.
+        old: k packed states, each possibly several one after the other; empty for an entity without events.
     """
+    entries, ends, newest_us = merged_tiles(view, batch, order, starts, old)
+    return sliced(entries, ends * _STATE_BYTES, newest_us)
+
+
+def merged_tiles(
+    view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, old: Sequence[bytes]
+) -> tuple[_Ints, _Ints, _Ints]:
+    """As :func:`merge_tiles`, with the answer of :func:`tastemaker.features.streaming.kernels.merge_entries`."""
     from tastemaker.features.streaming.kernels import merge_entries
 
     rows, tables = _tables(view)
@@ -100,7 +108,7 @@ def merge_tiles(view: ViewPlan, batch: EventBatch, order: _Ints, starts: _Ints, 
     events = Events(batch.at_us, batch.partitions, batch.offsets, batch.types, batch.present, numbers)
     words, offsets = packed_states(old)
     entries, ends, newest_us = merge_entries(words.reshape(-1, WIDTH), offsets // WIDTH, order, starts, events, tables)
-    return sliced(entries, ends * _STATE_BYTES, newest_us)
+    return entries, ends, newest_us
 
 
 def labels_noted(view: ViewPlan, batch: EventBatch, order: _Ints) -> dict[int, str]:

@@ -1,6 +1,6 @@
 """From a batch of events to new rows of the online store, one view at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,10 +10,12 @@ from tastemaker import names
 from tastemaker.events.contract import RETRACTION
 from tastemaker.features.plan import ViewPlan
 from tastemaker.features.stores.protocol import StoreTransaction
+from tastemaker.features.stores.tailed import TailedTransaction, as_tailed
 from tastemaker.features.streaming.batch import TYPE_BITS, EventBatch
 from tastemaker.features.streaming.history_merge import merge_history
 from tastemaker.features.streaming.packed import Merged
 from tastemaker.features.streaming.row_cache import RowCache
+from tastemaker.features.streaming.tails import fold_states, held_by, make_tails
 from tastemaker.features.streaming.tiles import labels_noted, merge_tiles
 
 __all__ = ["Change", "ViewUpdater"]
@@ -22,13 +24,21 @@ _Ints = npt.NDArray[np.int64]
 # Label numbers that are known to be stored, by view; forgotten all at once when there are more.
 _MOST_LABELS: Final = 1 << 15
 _PIECE_BYTES: Final = 4 << 20
+_FOLDED: Final = 500  # rows that are read whole at once
 
 
 class Change(NamedTuple):
-    """What a transaction writes of one view, to be remembered once it is committed."""
+    """What a transaction writes of one view, to be remembered once it is committed.
+
+    Attributes:
+        keys: of the rows.
+        kept: what the writer keeps of each: its state, or of one that was added to, the offsets that it holds; nothing
+            where it need not know.
+        labels: texts of labels by number.
+    """
 
     keys: list[str]
-    states: list[bytes]
+    kept: list[bytes]
     labels: dict[int, str]
 
 
@@ -51,7 +61,12 @@ class ViewUpdater:
         self._known_labels: set[int] = set()
 
     def update(
-        self, tx: StoreTransaction, batch: EventBatch, only: Callable[[str], bool] | None = None
+        self,
+        tx: StoreTransaction,
+        batch: EventBatch,
+        only: Callable[[str], bool] | None = None,
+        *,
+        new: bool = False,
     ) -> Change | None:
         """Write the new state of every entity that the events touch.
 
@@ -59,6 +74,7 @@ class ViewUpdater:
             tx: the running transaction.
             batch: first occurrences that are not corrected.
             only: keys to leave out where this is false; the lake gives their rows later.
+            new: the batch follows everything that rows hold, so that nobody need look for it there.
 
         Returns:
             What was written, for :meth:`committed`; None when nothing was.
@@ -83,21 +99,46 @@ class ViewUpdater:
             keys = names_of(present)
             if not keys:
                 return None
-        merged = self._merge(batch, order, starts, self._read(tx, keys))
+        tailed = as_tailed(tx)
+        if tailed is not None:
+            merged, kept = make_tails(view, batch, order, starts, None if new else self._held(tx, keys))
+        else:
+            merged = self._merge(batch, order, starts, self._read(tx, keys))
+            kept = merged.states
         if len(merged.states) < len(keys):
             keys = [keys[place] for place in merged.changed.tolist()]
         if not keys:
             return None
-        tx.put(view.signature, keys, merged.newest_us, merged.states)
+        if tailed is not None:
+            tailed.append(view.signature, keys, merged.newest_us, merged.states)
+        else:
+            tx.put(view.signature, keys, merged.newest_us, merged.states)
         labels = {} if view.kind == "history" else labels_noted(view, batch, order)
         labels = {number: label for number, label in labels.items() if number not in self._known_labels}
         if labels:
             tx.put_labels(labels)
-        return Change(keys, merged.states, labels)
+        return Change(keys, kept, labels)
+
+    def fold(self, tx: StoreTransaction, tailed: TailedTransaction, keys: Sequence[str]) -> None:
+        """Write rows that have had tails for long as one state each.
+
+        Args:
+            tx: the running transaction.
+            tailed: the same.
+            keys: of the rows.
+        """
+        signature = self.view.signature
+        for begin in range(0, len(keys), _FOLDED):
+            piece = keys[begin : begin + _FOLDED]
+            states = [state or b"" for state in tx.get(signature, piece)]
+            tailed.fold(signature, piece, fold_states(self.view, states))
 
     def committed(self, change: Change) -> None:
         """Remember what is stored now."""
-        self._cache.put(self.view.signature, change.keys, change.states)
+        if change.kept:
+            self._cache.put(self.view.signature, change.keys, change.kept)
+        else:
+            self._cache.drop(self.view.signature, change.keys)
         if len(self._known_labels) > _MOST_LABELS:
             self._known_labels.clear()
         self._known_labels.update(change.labels)
@@ -125,6 +166,19 @@ class ViewUpdater:
             )
             begin = end
         return merged
+
+    def _held(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
+        """The offsets that rows hold, which is all of them that their tails are made of."""
+        if self.view.kind == "history":
+            return []
+        found = self._cache.get(self.view.signature, keys)
+        missing = [place for place, held in enumerate(found) if held is None]
+        for begin in range(0, len(missing), _FOLDED):
+            piece = missing[begin : begin + _FOLDED]
+            states = [state or b"" for state in tx.get(self.view.signature, [keys[place] for place in piece])]
+            for place, held in zip(piece, held_by(states), strict=True):
+                found[place] = held
+        return [held or b"" for held in found]
 
     def _read(self, tx: StoreTransaction, keys: list[str]) -> list[bytes]:
         found = self._cache.get(self.view.signature, keys)

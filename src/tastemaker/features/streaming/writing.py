@@ -13,6 +13,7 @@ from tastemaker.features.stores.protocol import (
     StoreUnavailable,
     WriterFenced,
 )
+from tastemaker.features.stores.tailed import as_tailed
 from tastemaker.features.streaming.row_cache import RowCache
 from tastemaker.features.streaming.updates import ViewUpdater
 
@@ -58,6 +59,16 @@ class Writing:
                 for view, keys in changed.items():
                     self.cache.drop(view, keys)
             yield tx
+
+    def fold(self, tx: StoreTransaction, everything: bool = False) -> None:
+        """Write some rows whole, or all, where the store adds to them."""
+        tailed = as_tailed(tx)
+        if tailed is None:
+            return
+        due = tailed.due(everything)
+        for updater in self.updaters if due else []:
+            if keys := due.get(updater.view.signature):
+                updater.fold(tx, tailed, keys)
 
     def again(self, write: Callable[[], T]) -> T:
         """Do a transaction again while it conflicts with others.
