@@ -18,7 +18,7 @@ from tastemaker.models.registry import MODELS, create, load_class
 QUICK: dict[str, dict[str, Any]] = {
     "ials": {"dim": 16},
     "lightgbm-ranker": {"trees": 40, "leaves": 7},
-    "two-tower": {"encoder": "transformer", "layers": 1, "dimension": 16, "epochs": 15},
+    "two-tower": {"layers": 1, "dimension": 16, "epochs": 15},
     "tastemaker": {"sources": ("popularity", "item-knn", "co-visitation")},
 }
 # Of these the lists do not depend on what other users have in common with the one who asks.
