@@ -17,7 +17,7 @@ def test_labels_of_marks_relevant_places_and_never_padding() -> None:
 
 
 def test_mean_ndcg_ideal_is_cut_at_the_length_of_the_list() -> None:
-    # User 0: hits at ranks 1 and 3: 1 + 1/log2(4) = 1.5, ideal 1 + 1/log2(3) = 1.6309. User 1: a hit at rank 3: 0.5 of 1.
+    # User 0: hits at ranks 1 and 3: 1 + 1/log2(4) = 1.5, ideal 1 + 1/log2(3) = 1.6309. User 1: .5 of 1.
     ranked = np.array([[5, 1, 2], [2, 1, 0]])
     assert mean_ndcg(ranked, _relevant()) == pytest.approx((1.5 / 1.63093 + 0.5) / 2, abs=1e-5)
 
