@@ -1,8 +1,9 @@
 """``tastemaker evaluate``: models on any tables, by one protocol, with intervals."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +45,14 @@ def evaluate(
     budget_minutes: Annotated[
         float, typer.Option(help="Minutes that each model may take to tune, train and rank.")
     ] = 30.0,
+    hyperparameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="MODEL.NAME=VALUE",
+            help="A hyperparameter, such as ease.regularisation=200 or tastemaker.ndcg_for_coverage=0.02; repeatable.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run models again that an earlier run finished.")] = False,
@@ -60,7 +69,7 @@ def evaluate(
     from tastemaker.evaluation.benchmark.task import build
 
     names = [name.strip() for name in models.split(",") if name.strip()]
-    settings = Settings(seed, _cutoffs(k), budget_minutes * 60)
+    settings = Settings(seed, _cutoffs(k), budget_minutes * 60, _hyperparameters(hyperparameters or []))
     run.check(names, settings, out)
     if html is not None:
         _writable(html)
@@ -100,6 +109,22 @@ def evaluate(
     console.print(f"report: {out}" + (f", page: {html}" if html else ""), highlight=False, soft_wrap=True)
     if report.failed:
         raise DataError(f"no figures for {', '.join(report.failed)}; the report has the others")
+
+
+def _hyperparameters(given: list[str]) -> dict[str, dict[str, Any]]:
+    """``MODEL.NAME=VALUE`` each; a value is JSON where it can be read as such, else text."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        model, dot, parameter = name.rpartition(".")
+        if not (equals and dot and model and parameter):
+            raise DataError(f"--set: {one!r} is not MODEL.NAME=VALUE, such as ease.regularisation=200")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        found.setdefault(model, {})[parameter] = tuple(value) if isinstance(value, list) else value
+    return found
 
 
 class _Told:

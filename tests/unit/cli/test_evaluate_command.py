@@ -77,3 +77,21 @@ def test_unknown_models_and_missing_tables_are_refused(tables):
         evaluate(tables, models="nothing")
     with pytest.raises(DataError, match="no such file; check the path"):
         evaluate(tables, train="none.parquet")
+
+
+def test_set_gives_hyperparameters_to_one_model(tables):
+    result = evaluate(tables, "--set", "item-knn.neighbours=3", "--k", "5", models="item-knn")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("neighbours=3", "is not MODEL.NAME=VALUE"),
+        ("ease.regularisation=3", "ease is not among --models"),
+        ("item-knn.colour=3", "does not take"),
+    ],
+)
+def test_set_refuses_what_no_model_has(tables, given, said):
+    with pytest.raises(DataError, match=said):
+        evaluate(tables, "--set", given, models="item-knn")

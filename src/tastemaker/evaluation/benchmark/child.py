@@ -11,8 +11,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,13 @@ class Settings:
         seed: of all that is random.
         cutoffs: list lengths that are judged.
         budget_s: seconds that fitting and ranking may take together; None: no limit.
+        hyperparameters: by model, those that differ from its defaults.
     """
 
     seed: int
     cutoffs: tuple[int, ...]
     budget_s: float | None
+    hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callable[[str], None]) -> None:
@@ -59,7 +61,7 @@ def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callabl
         DataError: the model cannot be fitted to this data, or its scores are no order.
     """
     task = load_task(directory)
-    model = create(name)
+    model = create(name, **settings.hyperparameters.get(name, {}))
     begun = time.monotonic()
     deadline = (
         None if settings.budget_s is None else begun + settings.budget_s - _scoring_margin(settings, task.history)
@@ -158,7 +160,7 @@ def main(arguments: list[str]) -> int:
             Path(directory),
             name,
             Path(out),
-            Settings(given["seed"], tuple(given["cutoffs"]), given["budget_s"]),
+            Settings(given["seed"], tuple(given["cutoffs"]), given["budget_s"], given["hyperparameters"]),
             lambda message: say(progress=message),
         )
     except KeyboardInterrupt:

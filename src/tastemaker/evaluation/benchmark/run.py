@@ -17,7 +17,7 @@ from tastemaker.evaluation.benchmark.report import BenchmarkReport, Comparison, 
 from tastemaker.evaluation.benchmark.storage import save_task
 from tastemaker.evaluation.benchmark.task import Task
 from tastemaker.evaluation.intervals import LEVEL, RESAMPLES
-from tastemaker.models.registry import MODELS
+from tastemaker.models.registry import MODELS, create
 
 __all__ = ["Inputs", "check", "evaluate_models", "parts_directory"]
 
@@ -51,13 +51,19 @@ def check(models: Sequence[str], settings: Settings, out: Path) -> None:
     """Look for what would only be noticed after long work.
 
     Raises:
-        DataError: an unknown model, one named twice, a cut-off out of range, no time, or nowhere to write to.
+        DataError: an unknown model or hyperparameter, a model named twice, a cut-off out of range, no time, or nowhere
+            to write to.
     """
     unknown = [name for name in models if name not in MODELS]
     if unknown:
         raise DataError(f"--models: no model is called {', '.join(unknown)}; there are {', '.join(MODELS)}")
     if not models or len(set(models)) < len(models):
         raise DataError("--models: name each model once, such as --models tastemaker,popularity")
+    strange = set(settings.hyperparameters) - set(models)
+    if strange:
+        raise DataError(f"--set: {', '.join(sorted(strange))} is not among --models")
+    for name, chosen in settings.hyperparameters.items():
+        create(name, **chosen)
     if not settings.cutoffs or min(settings.cutoffs) < 1 or max(settings.cutoffs) > _LONGEST:
         raise DataError(f"--k: list lengths lie between 1 and {_LONGEST}, such as --k 10,20")
     if settings.budget_s is not None and not 0 < settings.budget_s < float("inf"):

@@ -27,6 +27,7 @@ from tastemaker.models.validation import Validation, validation_part
 __all__ = ["Pipeline"]
 
 _BUDGET_S = 1_800.0  # where nobody set a deadline
+_RANKING = 0.1  # share of the budget that is left for ranking afterwards
 _STACK = 0.15  # share of the budget for the ranker and what is around it
 _K = 20
 _JUDGES = 0.3  # share of the lists that choose between blend and ranker
@@ -250,4 +251,4 @@ class _Clock:
     def of(cls, context: FitContext) -> Self:
         total = min(context.remaining_s, _BUDGET_S) if context.deadline is None else context.remaining_s
         now = time.monotonic()
-        return cls(now, now + total, _STACK * total)
+        return cls(now, now + (1.0 - _RANKING) * total, _STACK * total)

@@ -60,7 +60,8 @@ def choose_sources(facts: DataFacts, protocol: str, *, exclude_seen: bool) -> tu
     if protocol == "session":
         chosen += ["session-knn", "co-visitation", "item-knn", "graph-filter", "ease", "ials"]
     elif facts.ordered:
-        chosen += ["co-visitation", "item-knn", "session-knn", "ease", "graph-filter", "ials", "recent-popularity"]
+        chosen += ["co-visitation", "item-knn", "user-knn", "session-knn", "ease", "graph-filter", "ials"]
+        chosen.append("recent-popularity")
     else:
         chosen += ["graph-filter", "ials", "ease", "user-knn", "item-knn"]
     return (*chosen, "popularity", "two-tower")
