@@ -14,6 +14,7 @@ __all__ = ["configure"]
 _HEAVY = 1_000_000  # logits of a step from which compiling pays
 _MANY_ITEMS = 20_000  # from where on sampled negatives are faster than the whole catalogue
 _MUCH = 2_000_000  # interactions
+_SHORT = 6.0  # mean events of a user
 
 
 def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
@@ -40,12 +41,15 @@ def configure(train: Histories, chosen: dict[str, Any]) -> TowerParameters:
     }
     many = train.n_items > _MANY_ITEMS
     if ordered:
-        automatic |= {"encoder": "transformer", "loss": "sampled" if many else "full"}
+        # Of sessions of a few clicks, means said more than attention in the same time; of longer histories, less.
+        short = len(train.items) < _SHORT * max(int((train.lengths > 0).sum()), 1)
+        automatic |= {"encoder": "weighted-mean" if short else "transformer", "loss": "sampled" if many else "full"}
         # Steps cost by the catalogue as well as by the batch: large data takes larger steps.
         batch = 4096 if len(train.items) >= _MUCH else 2048 if many else 1024
         automatic |= {"batch": batch, "learning_rate": 1e-3 * (batch / 1024) ** 0.5}
+        automatic |= {"dimension": 128 if len(train.items) < _MUCH else 64}
     else:
-        automatic |= {"encoder": "weighted-mean", "dimension": 128, "batch": 1024, "learning_rate": 3e-3}
+        automatic |= {"encoder": "weighted-mean", "dimension": 256, "batch": 1024, "learning_rate": 3e-3}
         automatic |= {"bias": True, "temperature": 0.1}
     parameters = TowerParameters(**(automatic | given))
     heavy = parameters.batch * train.n_items >= _HEAVY

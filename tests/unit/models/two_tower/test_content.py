@@ -62,15 +62,18 @@ def _histories(times: list[float] | None) -> Histories:
     return Histories.of([0, 0, 0, 1, 1], [0, 1, 2, 0, 1], n_users=2, n_items=3, times=times)
 
 
-def test_without_times_the_mean_is_chosen_and_with_times_attention() -> None:
+def test_without_times_or_for_sessions_the_mean_is_chosen_and_else_attention() -> None:
     assert configure(_histories(None), {"encoder": "auto"}).encoder == "weighted-mean"
+    # Two users with five events are sessions; one with six is a history.
     chosen = configure(_histories([1, 2, 3, 1, 2]), {})
-    assert (chosen.encoder, chosen.ordered, chosen.loss) == ("transformer", True, "full")
+    assert (chosen.encoder, chosen.ordered, chosen.loss) == ("weighted-mean", True, "full")
+    longer = Histories.of([0] * 6, [0, 1, 2, 0, 1, 2], n_users=1, n_items=3, times=range(6))
+    assert configure(longer, {}).encoder == "transformer"
 
 
 def test_what_is_given_is_kept() -> None:
     chosen = configure(_histories([1, 2, 3, 1, 2]), {"encoder": "gru", "dropout": 0.0, "dimension": "auto"})
-    assert (chosen.encoder, chosen.dropout, chosen.dimension) == ("gru", 0.0, TowerParameters().dimension)
+    assert (chosen.encoder, chosen.dropout, chosen.dimension) == ("gru", 0.0, 128)
 
 
 def test_times_that_are_mere_positions_say_nothing() -> None:
