@@ -63,7 +63,7 @@ class TwoTower:
         """Values worth trying."""
         if train.times is None:
             return {"held_out": (0.5, 0.8), "dropout": (0.3, 0.5), "temperature": (0.1, 0.07)}
-        return {"encoder": ("auto", "weighted-mean", "gru"), "dropout": (0.3, 0.5), "temperature": (0.07, 0.05)}
+        return {"encoder": ("auto", "transformer", "weighted-mean"), "dropout": (0.3, 0.5), "temperature": (0.07, 0.05)}
 
     def fit(self, train: Histories, context: FitContext) -> Self:
         """Train until the validation part says no more, or the deadline comes.
