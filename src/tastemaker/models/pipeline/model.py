@@ -31,7 +31,7 @@ _RANKING = 0.1  # share of the budget that is left for ranking afterwards
 _STACK = 0.15  # share of the budget for the ranker and what is around it
 _K = 20
 _JUDGES = 0.3  # share of the lists that choose between blend and ranker
-_USEFUL = 0.02  # weight in the blend, relative to the largest, below which a source is left out
+_REPEATED = 0.05  # share of repeated pairs from which the items of a history may be listed again
 _OFFERED = 1e3  # (float32 keeps differences of 1e-4 there) lifts candidates above all other items
 
 
@@ -71,7 +71,7 @@ class Pipeline:
         """
         clock = _Clock.of(context)
         facts = DataFacts.of(train)
-        self.exclude_seen = context.exclude_seen if context.exclude_seen is not None else facts.repeats < _USEFUL
+        self.exclude_seen = context.exclude_seen if context.exclude_seen is not None else facts.repeats < _REPEATED
         part = validation_part(
             train,
             seed=context.seed,
@@ -178,10 +178,8 @@ class Pipeline:
         context.progress(
             "blend: " + ", ".join(f"{one.trial.source} {weight:.2f}" for one, weight in zip(tuned, blend, strict=True))
         )
-        # A source without weight in the blend can still tell the ranker something; it goes only if time is short.
-        kept = tuned
-        if time.monotonic() + 2 * sum(one.trial.fit_s for one in tuned) + clock.stack_s > clock.end:
-            kept = [one for one, use in zip(tuned, blend > _USEFUL * blend.max(), strict=True) if use]
+        kept = _affordable(tuned, clock)
+        if len(kept) < len(tuned):
             learn, judge = self._lists([one.model for one in kept], part, context)
         more = self._earlier(kept, part, context, clock)
         if more is not None:
@@ -227,6 +225,20 @@ class Pipeline:
             models.append(model.fit(train, replace(context, deadline=deadline)))
             context.progress(f"{one.trial.source}: fitted again in {time.monotonic() - began:.0f} s")
         return models
+
+
+def _affordable(tuned: list[Tuned], clock: "_Clock") -> list[Tuned]:
+    """The best sources, by their own NDCG, that can be fitted again in the time that is left; always the best one.
+
+    Not by their weight in the blend: a source without any can still tell the ranker something.
+    """
+    left = clock.end - clock.stack_s - time.monotonic()
+    chosen: set[str] = set()
+    for one in sorted(tuned, key=lambda one: -one.trial.ndcg):
+        if not chosen or one.trial.fit_s <= left:
+            chosen.add(one.trial.source)
+            left -= one.trial.fit_s
+    return [one for one in tuned if one.trial.source in chosen]
 
 
 def _weight(name: str) -> float:
