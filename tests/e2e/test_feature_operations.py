@@ -225,7 +225,7 @@ def test_new_features_are_built_through_a_kill_while_lists_are_served(platform: 
     assert shoppers.lists > before  # Feast takes seconds
 
     views = {view for view, *_ in NEW}
-    _wait("one view to be built, and not all", lambda: 0 < len(read_build(settings).views) < len(views), pause_s=0.0)
+    _wait("one view to be built, and not all", lambda: 0 < len(read_build(settings).views) < len(views), 200.0, 0.0)
     platform.kill("worker")
     left = set(read_build(settings).views)
     assert left

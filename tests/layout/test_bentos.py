@@ -107,7 +107,9 @@ def test_bento_has_the_code_that_serves_and_no_other(built):
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     assert {"tastemaker/serving/app.py", "tastemaker/serving/html/docs.html", "bentos/recommender/service.py"} <= files
     packages = {path.split("/")[1] for path in files if path.startswith("tastemaker/") and path.count("/") > 1}
-    assert packages == {"broker", "events", "features", "retrieval", "release", "serving"}
+    assert packages == {"broker", "events", "features", "models", "retrieval", "release", "serving"}
+    models = {path for path in files if path.startswith("tastemaker/models/")}
+    assert {path.split("/")[2] for path in models} == {"__init__.py", "ranker"}  # no model that only trains
     others = {path for path in files if not path.startswith(("tastemaker/", "bentos/recommender/"))}
     assert others == {"bentofile.yaml"}
 
