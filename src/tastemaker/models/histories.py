@@ -9,7 +9,9 @@ from scipy import sparse
 
 from tastemaker.errors import DataError
 
-__all__ = ["Histories"]
+__all__ = ["REPEATS", "Histories"]
+
+REPEATS = 0.05  # share of repeated interactions from which items are worth recommending again
 
 Floats = npt.NDArray[np.float32]
 Moments = npt.NDArray[np.float64]
@@ -122,6 +124,11 @@ class Histories:
         if self.times is None or self.now is None:
             return None
         return np.maximum(np.repeat(self.now, self.lengths) - self.times, 0.0)
+
+    @property
+    def repeats(self) -> float:
+        """Share of the interactions with an item that their user had before; 0 without interactions."""
+        return 1.0 - self.matrix(binary=True).nnz / len(self.items) if len(self.items) else 0.0
 
     def take(self, users: npt.NDArray[np.integer]) -> "Histories":
         """The histories of some users, in the order asked for; a user may be asked for twice.

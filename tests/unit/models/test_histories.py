@@ -132,3 +132,9 @@ def test_take_and_last_agree_with_plain_lists(rows: list[tuple[int, int, int]], 
     taken = found.take(np.array(users, dtype=np.int64)).last(n)
     for place, user in enumerate(users):
         assert taken.items[taken.offsets[place] : taken.offsets[place + 1]].tolist() == plain[user][-n:]
+
+
+def test_repeats_is_the_share_of_interactions_that_their_user_had_before():
+    # User 0 takes item 1 three times, user 1 once: two of four repeat.
+    assert Histories.of([0, 0, 0, 1], [1, 1, 1, 1], n_users=2, n_items=2).repeats == 0.5
+    assert Histories.of([], [], n_users=1, n_items=2).repeats == 0.0

@@ -13,11 +13,10 @@ from tastemaker.errors import DataError
 from tastemaker.evaluation.benchmark.catalogue import read_catalogue, same_kind
 from tastemaker.evaluation.benchmark.protocol import detect
 from tastemaker.evaluation.benchmark.tables import Interactions, read_interactions
-from tastemaker.models.histories import Histories
+from tastemaker.models.histories import REPEATS, Histories
 
-__all__ = ["REPEATS", "Task", "build"]
+__all__ = ["Task", "build"]
 
-REPEATS = 0.05  # share of repeated interactions from which items are worth recommending again
 
 Ints = npt.NDArray[np.int64]
 
@@ -65,8 +64,8 @@ def build(
         test: interactions to be judged by.
         history: what is known of the test users at prediction time; their rows in train when left out.
         items: descriptions of items.
-        exclude_seen: leave seen items out of the lists; None: unless more than :data:`REPEATS` of the train rows
-            repeat an earlier pair of user and item.
+        exclude_seen: leave seen items out of the lists; None: unless more than
+            :data:`~tastemaker.models.histories.REPEATS` of the train rows repeat an earlier pair of user and item.
 
     Raises:
         DataError: a file cannot be used, or no test row has an item of train.
@@ -87,8 +86,7 @@ def build(
     full = _histories(
         learned, user_codes, item_codes, n_users=len(user_ids), n_items=len(item_ids), type_names=type_names
     )
-    pairs = full.matrix(binary=True).nnz
-    repeats = 1 - pairs / len(learned)
+    repeats = full.repeats
 
     test_items = _lookup(asked.items, item_ids)
     judged = test_items >= 0

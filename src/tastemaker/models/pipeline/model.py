@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
-from tastemaker.models.histories import Histories
+from tastemaker.models.histories import REPEATS, Histories
 from tastemaker.models.pipeline.broaden import Broadening, choose_places, trade_off
 from tastemaker.models.pipeline.candidates import find_candidates
 from tastemaker.models.pipeline.exposure import exposed
 from tastemaker.models.pipeline.facts import ItemFacts
 from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
-from tastemaker.models.pipeline.sources import DataFacts, choose_sources
+from tastemaker.models.pipeline.sources import choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
 from tastemaker.models.pipeline.tuning import Tuned, tune
 from tastemaker.models.protocol import FitContext, Model, Scores
@@ -31,7 +31,6 @@ _RANKING = 0.1  # share of the budget that is left for ranking afterwards
 _STACK = 0.15  # share of the budget for the ranker and what is around it
 _K = 20
 _JUDGES = 0.3  # share of the lists that choose between blend and ranker
-_REPEATED = 0.05  # share of repeated pairs from which the items of a history may be listed again
 _OFFERED = 1e3  # (float32 keeps differences of 1e-4 there) lifts candidates above all other items
 
 
@@ -70,8 +69,7 @@ class Pipeline:
             DataError: there is nothing to learn from.
         """
         clock = _Clock.of(context)
-        facts = DataFacts.of(train)
-        self.exclude_seen = context.exclude_seen if context.exclude_seen is not None else facts.repeats < _REPEATED
+        self.exclude_seen = train.repeats <= REPEATS if context.exclude_seen is None else context.exclude_seen
         part = validation_part(
             train,
             seed=context.seed,
@@ -79,7 +77,7 @@ class Pipeline:
             horizon=context.horizon,
             relevant_per_user=context.relevant_per_user,
         )
-        names = self.sources or choose_sources(facts, part.protocol, exclude_seen=self.exclude_seen)
+        names = self.sources or choose_sources(train, part.protocol, exclude_seen=self.exclude_seen)
         context.progress(f"{part.protocol}: {part.history.n_users:,} validation users; sources {', '.join(names)}")
         k = max(context.cutoffs, default=_K)
         tuned = self._tune(names, part, context, clock, k)
@@ -172,20 +170,18 @@ class Pipeline:
     def _stack(
         self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock", k: int
     ) -> tuple[list[Tuned], Stack]:
-        """Learn the blend of all, leave out who adds nothing, and learn the ranker over the others."""
-        learn, judge = self._lists([one.model for one in tuned], part, context)
-        blend = fit_stack(learn, judge, len(tuned), k=k, context=context).blend
-        context.progress(
-            "blend: " + ", ".join(f"{one.trial.source} {weight:.2f}" for one, weight in zip(tuned, blend, strict=True))
-        )
+        """Leave out what cannot be fitted again in time, and learn to order what the others offer."""
         kept = _affordable(tuned, clock)
-        if len(kept) < len(tuned):
-            learn, judge = self._lists([one.model for one in kept], part, context)
+        learn, judge = self._lists([one.model for one in kept], part, context)
         more = self._earlier(kept, part, context, clock)
         if more is not None:
             learn = join(learn, more)
-        names = feature_names([one.trial.source for one in kept], ItemFacts.of(part.train, context.items))
-        return kept, fit_stack(learn, judge, len(kept), k=k, context=context, names=names)
+        sources = [one.trial.source for one in kept]
+        names = feature_names(sources, ItemFacts.of(part.train, context.items))
+        stack = fit_stack(learn, judge, len(kept), k=k, context=context, names=names)
+        weights = zip(sources, stack.blend, strict=True)
+        context.progress("blend: " + ", ".join(f"{source} {weight:.2f}" for source, weight in weights))
+        return kept, stack
 
     def _lists(self, models: list[Model], part: Validation, context: FitContext) -> tuple[Lists, Lists]:
         """Lists of the validation users: those to learn from, and those to judge by."""

@@ -67,7 +67,7 @@ def fit_stack(
     *,
     k: int,
     context: FitContext,
-    names: Sequence[str] | None = None,
+    names: Sequence[str],
 ) -> Stack:
     """Learn on some lists, choose on others.
 
@@ -77,7 +77,7 @@ def fit_stack(
         n_sources: how many features are such scores.
         k: cut-off of the NDCG.
         context: of the fit.
-        names: of the features; without them, no ranker is fitted.
+        names: of the features.
 
     Raises:
         DataError: no candidate of any user is relevant.
@@ -87,8 +87,6 @@ def fit_stack(
         raise DataError("no source offers an item that its validation user went on to take; give more interactions")
     blend = fit_blend(learn.features[:, :, :n_sources], learn.labels)
     measured = {"blend": Stack(blend, (), {}).ndcg(judge, k)}
-    if names is None:
-        return Stack(blend, (), measured)
     rankers = _rankers(learn, judge.take(judge.useful), blend, tuple(names), context)
     measured["ranker"] = Stack(blend, rankers, {}).ndcg(judge, k)
     context.progress(f"NDCG@{k} of the blend {measured['blend']:.4f}, of the ranker {measured['ranker']:.4f}")
