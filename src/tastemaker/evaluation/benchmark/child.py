@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from tastemaker.errors import TastemakerError
@@ -153,16 +154,10 @@ def main(arguments: list[str]) -> int:
     def say(**fields: str) -> None:
         channel.write(json.dumps(fields) + "\n")
 
-    directory, name, out, settings = arguments
-    given = json.loads(settings)
+    directory, name, out, given = arguments
+    settings = msgspec.json.decode(given, type=Settings)
     try:
-        run(
-            Path(directory),
-            name,
-            Path(out),
-            Settings(given["seed"], tuple(given["cutoffs"]), given["budget_s"], given["hyperparameters"]),
-            lambda message: say(progress=message),
-        )
+        run(Path(directory), name, Path(out), settings, lambda message: say(progress=message))
     except KeyboardInterrupt:
         return 130
     except TastemakerError as error:
