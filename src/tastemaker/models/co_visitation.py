@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
-
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.inputs import recency, require_interactions, require_times
+from tastemaker.models.inputs import popularity_tie, recency, require_interactions, require_times
 from tastemaker.models.protocol import FitContext, Scores
 
 __all__ = ["CoVisitation"]
@@ -89,8 +87,7 @@ class CoVisitation:
             smoothing=self.smoothing,
             k=self.targets,
         )
-        popularity = train.popularity()
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        self._tie = popularity_tie(train, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

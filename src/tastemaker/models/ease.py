@@ -11,7 +11,7 @@ from scipy import sparse
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Floats, Histories
-from tastemaker.models.inputs import bounded, require_interactions, values
+from tastemaker.models.inputs import bounded, popularity_tie, require_interactions, values
 from tastemaker.models.protocol import FitContext, Scores
 
 __all__ = ["Ease"]
@@ -89,7 +89,7 @@ class Ease:
         self._inverse = _inverse(_gram(core, self.regularisation))
         self._diagonal = self._inverse.diagonal().copy()
         self._cross = (core.T @ weighted[:, self._rest]).tocsr()
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        self._tie = popularity_tie(train, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Floats, Histories
-from tastemaker.models.inputs import bounded, require_interactions, values
+from tastemaker.models.inputs import bounded, popularity_tie, require_interactions, values
 from tastemaker.models.protocol import FitContext, Scores
 from tastemaker.models.spectrum import right_vectors
 
@@ -92,7 +92,7 @@ class GraphFilter:
         self._roots = np.sqrt(degrees).astype(np.float32)[:, None]
         # From low-pass coordinates to those of the sharpening.
         self._turn = self._vectors.T @ (self._vectors * self._roots)
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        self._tie = popularity_tie(train, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Floats, Histories
-from tastemaker.models.inputs import require_interactions, values
+from tastemaker.models.inputs import popularity_tie, require_interactions, values
 from tastemaker.models.protocol import FitContext, Scores
 
 __all__ = ["Ials"]
@@ -84,7 +84,6 @@ class Ials:
         require_interactions(train)
         by_user = train.matrix(binary=True)
         by_item = by_user.T.tocsr()
-        popularity = train.popularity()
         random = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.dim)
         self._vectors: Floats = random.standard_normal((train.n_items, self.dim), dtype=np.float32) * np.float32(scale)
@@ -101,7 +100,7 @@ class Ials:
                 context.progress(f"ials: stopped after {epoch + 1} of {self.epochs} epochs")
                 break
         self._gram = self._gram_of(self._vectors)
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        self._tie = popularity_tie(train, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -8,7 +8,16 @@ from tastemaker.errors import DataError
 from tastemaker.models.histories import Floats, Histories
 from tastemaker.models.protocol import FitContext
 
-__all__ = ["bounded", "moments", "pairs", "recency", "require_interactions", "require_times", "values"]
+__all__ = [
+    "bounded",
+    "moments",
+    "pairs",
+    "popularity_tie",
+    "recency",
+    "require_interactions",
+    "require_times",
+    "values",
+]
 
 Ints = npt.NDArray[np.int64]
 
@@ -79,6 +88,13 @@ def values(histories: Histories, half_life: float | None = None) -> sparse.csr_m
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[newest], minlength=histories.n_users))])
     shape = (histories.n_users, histories.n_items)
     return sparse.csr_matrix((weights[kept], histories.items[kept], offsets), shape=shape)
+
+
+def popularity_tie(train: Histories, weight: float) -> Floats:
+    """float32 ``[items]``: 0 to ``weight`` by popularity; in a score it orders what a model says nothing about."""
+    popularity = train.popularity()
+    tie: Floats = (weight * popularity / popularity.max()).astype(np.float32)
+    return tie
 
 
 def pairs(train: Histories) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.inputs import bounded, require_interactions, values
+from tastemaker.models.inputs import bounded, popularity_tie, require_interactions, values
 from tastemaker.models.protocol import FitContext, Scores
 
 __all__ = ["ItemKnn"]
@@ -80,8 +80,7 @@ class ItemKnn:
             exponent=self.exponent,
             shrinkage=self.shrinkage,
         )
-        popularity = train.popularity()
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
+        self._tie = popularity_tie(train, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

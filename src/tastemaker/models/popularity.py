@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
+from tastemaker.models.inputs import require_interactions
 from tastemaker.models.protocol import FitContext, Scores
 
 __all__ = ["Popularity"]
@@ -28,8 +28,7 @@ class Popularity:
         Raises:
             DataError: there are no interactions.
         """
-        if not len(train.items):
-            raise DataError("no interactions to learn from; give a train table with rows")
+        require_interactions(train)
         self._scores = train.popularity()
         return self
 

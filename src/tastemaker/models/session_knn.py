@@ -1,21 +1,16 @@
 """Session-kNN: what happened next in similar sessions, with order and recency (V-SkNN, STAN, VMIS-kNN)."""
 
 from collections.abc import Mapping
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.inputs import require_interactions
-from tastemaker.models.protocol import FitContext, Scores
+from tastemaker.models.neighbour_votes import NeighbourVotes
 
 __all__ = ["SessionKnn"]
 
-_TIE = 1e-9  # popularity orders what no neighbour has
 
-
-class SessionKnn:
+class SessionKnn(NeighbourVotes):
     """Items by the votes of similar training sessions.
 
     The three decays are those of STAN (Garg et al., SIGIR 2019): old items of the asked session count less (as in
@@ -76,35 +71,3 @@ class SessionKnn:
             return choices
         decays = {"half_life": (0.7, 1.5, 4.0), "spread": (1.0, 2.0, 5.0, None), "age": (0.2, 0.5, None)}
         return {**choices, **decays}
-
-    def fit(self, train: Histories, context: FitContext) -> Self:
-        """Index the sessions.
-
-        Raises:
-            DataError: there are no interactions.
-        """
-        from tastemaker.models.history_neighbours import HistoryIndex
-
-        require_interactions(train)
-        self._index = HistoryIndex.of(train, normalise=self.normalise, half_life=self.age)
-        popularity = train.popularity()
-        self._item_weights = (np.maximum(popularity, 1.0) ** -self.rarity).astype(np.float32)
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
-        return self
-
-    def score(self, histories: Histories) -> Scores:
-        """Votes for each item."""
-        from tastemaker.models.history_neighbours import score_by_neighbours
-
-        scores = score_by_neighbours(
-            self._index,
-            histories,
-            self._item_weights,
-            neighbours=self.neighbours,
-            sample=self.sample,
-            half_life=self.half_life,
-            spread=self.spread,
-            power=self.power,
-        )
-        scores += self._tie
-        return scores

@@ -1,21 +1,16 @@
 """User-kNN: what users with similar histories took (Herlocker et al., 1999), for histories that training never saw."""
 
 from collections.abc import Mapping
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.inputs import require_interactions
-from tastemaker.models.protocol import FitContext, Scores
+from tastemaker.models.neighbour_votes import NeighbourVotes
 
 __all__ = ["UserKnn"]
 
-_TIE = 1e-9  # popularity orders what no neighbour took
 
-
-class UserKnn:
+class UserKnn(NeighbourVotes):
     """Items by the votes of the training histories that share most with the user's.
 
     Similarity is a cosine: common items, weighted by how telling they are, over the root of the length.
@@ -63,35 +58,3 @@ class UserKnn:
             "power": (0.7, 1.0, 1.5),
         }
         return choices if train.times is None else {**choices, "half_life": (1.0, 2.0, 6.0, None)}
-
-    def fit(self, train: Histories, context: FitContext) -> Self:
-        """Index the histories.
-
-        Raises:
-            DataError: there are no interactions.
-        """
-        from tastemaker.models.history_neighbours import HistoryIndex
-
-        require_interactions(train)
-        self._index = HistoryIndex.of(train, normalise=self.normalise, half_life=None)
-        popularity = train.popularity()
-        self._item_weights = (np.maximum(popularity, 1.0) ** -self.rarity).astype(np.float32)
-        self._tie = (_TIE * popularity / popularity.max()).astype(np.float32)
-        return self
-
-    def score(self, histories: Histories) -> Scores:
-        """Votes for each item."""
-        from tastemaker.models.history_neighbours import score_by_neighbours
-
-        scores = score_by_neighbours(
-            self._index,
-            histories,
-            self._item_weights,
-            neighbours=self.neighbours,
-            sample=self.sample,
-            half_life=self.half_life,
-            spread=None,
-            power=self.power,
-        )
-        scores += self._tie
-        return scores
