@@ -12,7 +12,7 @@ from kafka import KafkaConsumer as ClientConsumer
 from kafka import TopicPartition, errors
 
 from tastemaker.broker.connection import client_config, translated, unreachable
-from tastemaker.broker.kafka_group import Rebalance
+from tastemaker.broker.kafka_group import Rebalance, finish_joins, is_joining
 from tastemaker.broker.kafka_producer import KafkaProducer
 from tastemaker.broker.kafka_records import FastRecords
 from tastemaker.broker.protocol import BrokerError, GroupListener, Positions, Record, UnknownTopic
@@ -21,6 +21,7 @@ from tastemaker.settings import Settings
 __all__ = ["KafkaConsumer", "KafkaProducer"]
 
 _LOG = logging.getLogger(__name__)
+_JOIN_MS = 100  # an answer that comes between two polls is lost, and the client asks again
 
 
 class KafkaConsumer:
@@ -70,6 +71,8 @@ class KafkaConsumer:
         except (errors.KafkaError, OSError) as error:
             raise unreachable(settings, error) from error
         self._client._fetcher.PartitionRecords = FastRecords
+        if group:
+            finish_joins(self._client)
 
     def partitions(self, topic: str) -> Sequence[int]:
         """The partition numbers of a topic."""
@@ -108,6 +111,8 @@ class KafkaConsumer:
         return list(chain.from_iterable(fetched.values()))
 
     def _fetch(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
+        if self._rebalance is not None and is_joining(self._client):
+            timeout_ms = max(timeout_ms, _JOIN_MS)
         if max_records > 0:
             fetched: dict[TopicPartition, list[Record]] = self._client.poll(timeout_ms, max_records)
             return fetched

@@ -13,10 +13,27 @@ from kafka.future import Future
 
 from tastemaker.broker.protocol import BrokerUnavailable, GroupListener, Positions
 
-__all__ = ["Rebalance"]
+__all__ = ["Rebalance", "finish_joins", "is_joining"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 0.5
+
+
+def finish_joins(client: ClientConsumer) -> None:
+    """Have every join that was begun awaited, also one that a ``poll`` had no time for.
+
+    kafka-python 3.0.12 goes back to a join that outlasted its ``poll`` only while something else asks for one. A
+    leader joins again because it learnt of partitions only after its first assignment; that very join makes the
+    assignment look current, so that its answer was never taken up and the member stayed without partitions for ever.
+    """
+    coordinator = client._coordinator
+    asked = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: asked() or is_joining(client)
+
+
+def is_joining(client: ClientConsumer) -> bool:
+    """Whether a join was begun whose answer was not taken up yet."""
+    return client._coordinator._join_task is not None
 
 
 class Rebalance(AsyncConsumerRebalanceListener):  # type: ignore[misc]
