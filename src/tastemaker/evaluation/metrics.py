@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
+from tastemaker.models.ndcg import ndcg
 
 __all__ = [
     "METRICS",
@@ -111,22 +112,6 @@ def recall(hit: Bools, n_relevant: Ints) -> Floats:
     [0.25]
     """
     return _divide(hit.sum(axis=1, dtype=np.float64), np.asarray(n_relevant, dtype=np.float64))
-
-
-def ndcg(hit: Bools, n_relevant: Ints) -> Floats:
-    """Normalised discounted cumulative gain with binary gains and discount ``1 / log2(rank + 1)``.
-
-    The ideal list holds ``min(k, relevant)`` relevant items, so 1 can be reached by every user
-    (Järvelin and Kekäläinen, 2002). NaN without relevant items.
-
-    Args:
-        hit: ``bool[users, k]``.
-        n_relevant: ``[users]``, all relevant items of each user, found or not.
-    """
-    k = hit.shape[1]
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(n_relevant, k)]
-    return _divide(hit @ discount, ideal)
 
 
 def reciprocal_rank(hit: Bools) -> Floats:

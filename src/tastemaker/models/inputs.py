@@ -16,6 +16,7 @@ __all__ = [
     "recency",
     "require_interactions",
     "require_times",
+    "square_matrix",
     "values",
 ]
 
@@ -95,6 +96,15 @@ def popularity_tie(train: Histories, weight: float) -> Floats:
     popularity = train.popularity()
     tie: Floats = (weight * popularity / popularity.max()).astype(np.float32)
     return tie
+
+
+def square_matrix(columns: npt.NDArray[np.int32], values: Floats) -> sparse.csr_matrix:
+    """float32 ``[items, items]`` of int32 ``columns[items, width]``, -1 as padding, and their values."""
+    found = columns >= 0
+    offsets = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
+    made = sparse.csr_matrix((values[found], columns[found], offsets), shape=(len(columns), len(columns)))
+    made.sort_indices()
+    return made
 
 
 def pairs(train: Histories) -> float:

@@ -5,6 +5,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tastemaker.models.histories import Floats
+from tastemaker.models.inputs import square_matrix
 from tastemaker.models.jit import compiled, in_threads
 
 __all__ = ["nearest_items"]
@@ -46,11 +47,7 @@ def nearest_items(
         )  # fmt: skip
 
     in_threads(work, n_items)
-    found = columns >= 0
-    offsets = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
-    similar = sparse.csr_matrix((values[found], columns[found], offsets), shape=(n_items, n_items))
-    similar.sort_indices()
-    return similar
+    return square_matrix(columns, values)
 
 
 @compiled

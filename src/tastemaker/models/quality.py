@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.models.histories import Histories
+from tastemaker.models.ndcg import ndcg
 from tastemaker.models.protocol import Model
 from tastemaker.models.ranking import rank
 
@@ -26,15 +27,13 @@ def labels_of(items: npt.NDArray[np.integer], relevant: Histories) -> npt.NDArra
 
 
 def mean_ndcg(ranked: npt.NDArray[np.integer], relevant: Histories) -> float:
-    """Mean over users of NDCG with binary gains, its ideal cut at ``min(k, relevant)`` (Järvelin and Kekäläinen, 2002).
+    """Mean over users of :func:`~tastemaker.models.ndcg.ndcg`.
 
     Args:
         ranked: int ``[users, k]``, best first, -1 as padding.
         relevant: of the same users, each item once, at least one per user.
     """
-    discount = 1.0 / np.log2(np.arange(2, ranked.shape[1] + 2))
-    ideal = np.cumsum(discount)[np.clip(relevant.lengths, 1, len(discount)) - 1]
-    return float(((labels_of(ranked, relevant) @ discount) / ideal).mean())
+    return float(ndcg(labels_of(ranked, relevant), relevant.lengths).mean())
 
 
 def validation_ndcg(model: Model, history: Histories, relevant: Histories, k: int, *, exclude_seen: bool) -> float:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from tastemaker.models.histories import Floats, Histories
-from tastemaker.models.inputs import moments
+from tastemaker.models.inputs import moments, square_matrix
 from tastemaker.models.jit import compiled, in_threads
 
 __all__ = ["transitions"]
@@ -58,11 +58,7 @@ def transitions(
         )  # fmt: skip
 
     in_threads(work, n_items)
-    found = columns >= 0
-    offsets = np.concatenate([[0], np.cumsum(found.sum(axis=1))])
-    counted = sparse.csr_matrix((values[found], columns[found], offsets), shape=(n_items, n_items))
-    counted.sort_indices()
-    return counted
+    return square_matrix(columns, values)
 
 
 @compiled

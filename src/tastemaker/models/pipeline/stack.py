@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
+from tastemaker.models.ndcg import ndcg
 from tastemaker.models.pipeline.blend import fit_blend
 from tastemaker.models.pipeline.lists import Lists
 from tastemaker.models.protocol import FitContext
@@ -55,9 +56,7 @@ class Stack:
         """Of the lists in this order; relevant items that nobody offered count as missed."""
         places = top_k(np.where(lists.labels >= 0, self.score(lists.features), -np.inf).astype(np.float32), k)
         hits = (np.take_along_axis(lists.labels, np.maximum(places, 0), axis=1) == 1) & (places >= 0)
-        discount = 1.0 / np.log2(np.arange(2, k + 2))
-        ideal = np.cumsum(discount)[np.clip(lists.n_relevant, 1, k) - 1]
-        return float(((hits @ discount) / ideal).mean())
+        return float(ndcg(hits, np.maximum(lists.n_relevant, 1)).mean())
 
 
 def fit_stack(

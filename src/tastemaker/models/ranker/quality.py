@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.models.ndcg import ndcg
+
 __all__ = ["list_ndcg", "mean_ndcg"]
 
 
@@ -21,10 +23,9 @@ def list_ndcg(
     """
     order = np.argsort(np.where(labels < 0, np.inf, -scores), axis=1, kind="stable")[:, :k]
     hits = np.take_along_axis(labels, order, axis=1) == 1
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[np.nan], np.cumsum(discount)])[np.minimum((labels == 1).sum(axis=1), k)]
-    found: npt.NDArray[np.float64] = (hits * discount[: hits.shape[1]]).sum(axis=1) / ideal
-    return found
+    if hits.shape[1] < k:
+        hits = np.pad(hits, ((0, 0), (0, k - hits.shape[1])))
+    return ndcg(hits, (labels == 1).sum(axis=1))
 
 
 def mean_ndcg(

@@ -6,7 +6,9 @@ from typing import Protocol, cast
 import numpy as np
 
 from tastemaker.models.histories import Histories
+from tastemaker.models.ndcg import ndcg
 from tastemaker.models.protocol import Model, Scores
+from tastemaker.models.quality import labels_of
 from tastemaker.models.ranking import rank
 from tastemaker.models.two_tower.sequences import basket_starts
 
@@ -82,12 +84,5 @@ class _Scores(Protocol):
 def ndcg_at(model: _Scores, validation: Validation, k: int = 20) -> float:
     """Mean NDCG of a model's lists, the ideal list cut at ``min(k, relevant)``."""
     ranked = rank(cast(Model, model), validation.history, k, exclude_seen=validation.exclude_seen)
-    wanted = validation.relevant.matrix(binary=True).tocsr()
-    rows = np.repeat(np.arange(len(ranked)), k)
-    flat = ranked.ravel()
-    hit = np.zeros(len(flat))
-    listed = flat >= 0
-    hit[listed] = np.asarray(wanted[rows[listed], flat[listed]]).ravel()
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(np.diff(wanted.indptr), k)]
-    return float(np.mean((hit.reshape(len(ranked), k) @ discount) / ideal))
+    distinct = np.diff(validation.relevant.matrix(binary=True).tocsr().indptr)
+    return float(ndcg(labels_of(ranked, validation.relevant), distinct).mean())
