@@ -39,6 +39,12 @@ def train(
     ] = "default",
     seed: Annotated[int, typer.Option(help="Of all that is random in training.")] = 1,
     promote: Annotated[bool, typer.Option(help="Make it the champion if the gate passes.")] = True,
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start", help="Start the towers from the champion's: a fraction of the time.")
+    ] = False,
+    tuning_minutes: Annotated[
+        float, typer.Option(min=0, help="Search for better values of the towers for so long; 0 searches nothing.")
+    ] = 0.0,
 ) -> None:
     """Run the training flow on the running stack and follow it: train, evaluate, judge, register, build, promote.
 
@@ -46,7 +52,9 @@ def train(
     """
     settings = current_settings()
     runs = FlowRuns(settings.prefect_url)
-    parameters: dict[str, Any] = {"policy": policy, "seed": seed, "promote": promote}
+    parameters: dict[str, Any] = {"policy": policy, "seed": seed, "promote": promote, "warm_start": warm_start}
+    if tuning_minutes:
+        parameters["parameters"] = {"towers": {"tuning_minutes": tuning_minutes}}
     with Steps(console).step("Training") as step:
         run_id = runs.start(TRAIN_DEPLOYMENT, parameters | ({"cut": cut} if cut else {}))
         run = follow_run(runs, run_id, step)
@@ -81,18 +89,25 @@ def list_() -> None:
 
 @releases.command()
 def show(release: ReleaseId = None) -> None:
-    """Show a release: metrics beside the baselines, the gate's verdict, and where it came from.
+    """Show a release: metrics beside the baselines, the gate's verdict, how it was trained, and where it came from.
 
     Next: `tastemaker releases promote`, if it passed and is not the champion.
     """
+    from tastemaker.errors import ServingError
     from tastemaker.evaluation.report import EvaluationReport
     from tastemaker.promotion.manifest import EVIDENCE_DIR
+    from tastemaker.release.files import ModelCard
 
     found = _find(release)
     report = EvaluationReport.from_json((found.path / EVIDENCE_DIR / "evaluation.json").read_bytes())
     console.print(f"[bold]{found.id}[/]  {found.tag}")
     console.print(report.table())
     console.print(found.verdict.table())
+    try:
+        for line in ModelCard.read(found.path).towers.lines():
+            console.print(line, highlight=False)
+    except ServingError as error:  # of another version of the platform
+        console.print(f"how it was trained cannot be told: {error}", highlight=False)
     lineage = found.lineage
     console.print(
         f"learned from {lineage.data_from:%Y-%m-%d} to {lineage.data_to:%Y-%m-%d}, lake at {lineage.lake_versions}\n"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tastemaker.errors import ServingError
 from tastemaker.evaluation import interactions
 from tastemaker.evaluation.baselines import rank_baselines
 from tastemaker.evaluation.compare import CANDIDATE, CHAMPION, compare
@@ -13,7 +14,7 @@ from tastemaker.evaluation.truth import Ranking
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.releases import ReleaseRegistry
-from tastemaker.release.files import PLAN
+from tastemaker.release.files import PLAN, ModelCard
 from tastemaker.settings import Settings
 from tastemaker.training.served_rankings import served_rankings
 
@@ -51,11 +52,20 @@ def assess(
     compared = None
     if champion is not None:
         standing = registry.get(champion.release)
-        if standing.lineage.data_to <= cut:
+        if standing.lineage.data_to <= cut and _readable(standing.path):
             rankings[CHAMPION] = _served(settings, standing.path, cut, users, k)
             compared = CHAMPION
     rankings |= rank_baselines(split.train, cut, split.truth, k)
     return compare(rankings, split.truth, k, seed, champion=compared, period=split.period)
+
+
+def _readable(release_dir: Path) -> bool:
+    """Whether this version can serve a release; one of before an upgrade says nothing of what is in front of it."""
+    try:
+        ModelCard.read(release_dir)
+    except ServingError:
+        return False
+    return True
 
 
 def _served(settings: Settings, release_dir: Path, cut: datetime, users: Sequence[str], k: int) -> Ranking:

@@ -11,29 +11,29 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tastemaker.errors import ServingError
 from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.tower_report import TowerReport
 
 __all__ = [
     "CARD",
     "COVISITATION",
     "FORMAT",
     "ITEMS",
-    "ITEM_TOWER",
-    "ITEM_VECTORS",
     "PLAN",
-    "QUERY_TOWER",
     "RANKER",
+    "RANKING_TOWERS",
+    "TOWERS",
     "ModelCard",
     "vocabulary_hash",
 ]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 CARD: Final = "model.json"
 PLAN: Final = "plan.json"
 ITEMS: Final = "items.json"
-ITEM_VECTORS: Final = "item_vectors.npy"
 COVISITATION: Final = "covisitation.npz"
-ITEM_TOWER: Final = "item_tower"
-QUERY_TOWER: Final = "query_tower"
+TOWERS: Final = "towers"
+# Weights of the towers that the ranker's lists were made with: what the next release's begin with.
+RANKING_TOWERS: Final = "ranking_towers"
 RANKER: Final = "ranker"
 
 
@@ -58,6 +58,7 @@ class ModelCard(BaseModel):
         vocabulary_hash: of the item ids in order; vectors and tables have their rows in it.
         ranking_features: columns of the ranker's matrix.
         parameters: of the run.
+        towers: how the served towers were fitted, with the validation curve and the trials of a search.
         metrics: that training knows.
         seconds: wall time by step.
     """
@@ -76,6 +77,7 @@ class ModelCard(BaseModel):
     vocabulary_hash: str
     ranking_features: tuple[str, ...]
     parameters: TrainingParameters
+    towers: TowerReport
     metrics: dict[str, float]
     seconds: dict[str, float]
 

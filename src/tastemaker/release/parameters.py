@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tastemaker.release.item_item_parameters import ItemItemParameters
 from tastemaker.release.ranker_parameters import ReleaseRankerParameters
-from tastemaker.release.tower_parameters import TowerParameters
+from tastemaker.release.tower_parameters import ReleaseTowerParameters
 from tastemaker.retrieval.parameters import IntentParameters, RetrievalParameters
 
 __all__ = ["TrainingParameters"]
@@ -14,7 +14,7 @@ class TrainingParameters(BaseModel):
     """Parameters of a release; they are stored in it.
 
     Attributes:
-        towers: two-tower model.
+        towers: two towers.
         item_item: co-visitation table.
         retrieval: blend of the sources.
         ranker: ranker.
@@ -23,7 +23,7 @@ class TrainingParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    towers: TowerParameters = TowerParameters()
+    towers: ReleaseTowerParameters = ReleaseTowerParameters()
     item_item: ItemItemParameters = ItemItemParameters()
     retrieval: RetrievalParameters = RetrievalParameters()
     ranker: ReleaseRankerParameters = ReleaseRankerParameters()

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tastemaker.errors import ServingError
+from tastemaker.errors import DataError, ServingError
 from tastemaker.events.item import Item
-from tastemaker.release.files import COVISITATION, ITEM_TOWER, ITEM_VECTORS, ITEMS, QUERY_TOWER
-from tastemaker.release.parameters import TrainingParameters
+from tastemaker.models.two_tower.saved import load_saved
+from tastemaker.release.files import COVISITATION, ITEMS, TOWERS
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.covisitation import Covisitation
 from tastemaker.retrieval.encoders import ItemEncoder, QueryEncoder
@@ -34,32 +34,32 @@ class LoadedRetrieval:
     covisitation: Covisitation
 
 
-def load_retrieval(directory: Path, parameters: TrainingParameters) -> LoadedRetrieval:
+def load_retrieval(directory: Path) -> LoadedRetrieval:
     """Load it.
 
     Args:
         directory: that it was written to.
-        parameters: that it was fitted with.
 
     Raises:
         ServingError: a file is missing or does not belong to the others.
     """
     try:
         items = msgspec.json.decode((directory / ITEMS).read_bytes(), type=list[Item])
-        vectors = np.load(directory / ITEM_VECTORS)
+        towers = load_saved(directory / TOWERS)
         with np.load(directory / COVISITATION) as table:
             covisitation = Covisitation(table["items"], table["weights"])
             rows = len(table["items"])
-    except (OSError, KeyError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, KeyError, ValueError, TypeError, DataError, msgspec.MsgspecError) as error:
         raise ServingError(f"the release in {directory} is not complete ({error}); train it again") from error
-    if not len(items) == len(vectors) == rows:
+    item_ids = tuple(item.item_id for item in items)
+    if item_ids != towers.vocabulary or len(items) != rows:
         raise ServingError(
-            f"the release in {directory} has {len(items)} items, {len(vectors)} vectors and a table of {rows} rows:"
-            " its files are of different runs; train it again"
+            f"the release in {directory} has {len(items)} items, towers of {len(towers.vectors)} and a table of {rows}"
+            " rows: its files are of different runs; train it again"
         )
     return LoadedRetrieval(
-        catalogue=Catalogue(tuple(item.item_id for item in items), tuple(items), vectors, len(items)),
-        items=ItemEncoder(directory / ITEM_TOWER, parameters.towers.content),
-        queries=QueryEncoder(directory / QUERY_TOWER, parameters.towers.history),
+        catalogue=Catalogue(item_ids, tuple(items), towers.vectors, len(items)),
+        items=ItemEncoder(towers),
+        queries=QueryEncoder(towers),
         covisitation=covisitation,
     )

@@ -1,37 +1,46 @@
-"""Parameters of the two-tower model; apart from it, so that they can be read without TensorFlow."""
+"""Parameters of the two towers of a release; apart from the model, so that they can be read without TensorFlow."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Self
 
-from tastemaker.retrieval.item_content import ContentParameters
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["TowerParameters"]
+from tastemaker.errors import DataError
+from tastemaker.models.two_tower.parameters import TowerParameters
+
+__all__ = ["ReleaseTowerParameters"]
 
 
-class TowerParameters(BaseModel):
-    """Parameters of both towers and of their training.
+class ReleaseTowerParameters(BaseModel):
+    """What is chosen of the towers, and how long they may take.
 
     Attributes:
-        dimension: length of a vector.
-        history: events of a history that the query tower sees.
-        id_dropout: share of the ids that are hidden in training.
-        history_dropout: share of the history's events that are hidden in training.
-        temperature: of the softmax over cosine similarities.
-        learning_rate: of Adam.
-        epochs: passes over the baskets.
-        batch_pairs: (query, item) pairs per step; each is a negative for the others.
-        pairs_per_basket: items drawn from one basket per epoch.
-        content: see there.
+        encoder: of histories: "weighted-mean", "gru", "transformer", or "auto": what measured best for the kind of
+            data.
+        chosen: any further of :class:`~tastemaker.models.two_tower.parameters.TowerParameters` by name; what is left
+            out is decided by the data.
+        minutes: after which a fit ends with the best that it has.
+        warm_epochs: passes over the data, at most, of a fit that starts from an earlier release.
+        tuning_minutes: for a search for better values before the fit that is served; 0 searches nothing.
+        tuning_days: length of the window at the end of the data that the search is measured on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dimension: int = Field(default=64, ge=2)
-    history: int = Field(default=50, ge=1)
-    id_dropout: float = Field(default=0.1, ge=0, lt=1)
-    history_dropout: float = Field(default=0.1, ge=0, lt=1)
-    temperature: float = Field(default=0.1, gt=0)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    epochs: int = Field(default=5, ge=1)
-    batch_pairs: int = Field(default=1_024, ge=2)
-    pairs_per_basket: int = Field(default=8, ge=1)
-    content: ContentParameters = ContentParameters()
+    encoder: str = "weighted-mean"
+    chosen: dict[str, bool | int | float | str] = {}
+    minutes: float = Field(default=30.0, gt=0)
+    warm_epochs: int = Field(default=1, ge=1)
+    tuning_minutes: float = Field(default=0.0, ge=0)
+    tuning_days: int = Field(default=28, ge=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        try:
+            TowerParameters.from_json({name: value for name, value in self.values().items() if value != "auto"})
+        except (DataError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """What is given, by the names of the model's parameters."""
+        return {"encoder": self.encoder} | self.chosen

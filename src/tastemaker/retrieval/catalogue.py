@@ -77,8 +77,7 @@ class Catalogue:
 
         Args:
             changes: item id and its new state, None for a removal; the last one of an id counts.
-            encode: gives the vectors ``[n, dimension]`` of items with their ids' indices in the item tower (row + 1
-                for the vocabulary, 0 for others).
+            encode: gives the vectors ``[n, dimension]`` of items with their rows in the vocabulary, -1 for others.
 
         Returns:
             A new catalogue, or this one when nothing changed. Vectors are computed for new and changed items.
@@ -101,6 +100,6 @@ class Catalogue:
         vectors = np.concatenate([self.vectors, np.zeros((len(fresh), self.vectors.shape[1]), dtype=np.float32)])
         present = [(row, item) for row in rows if (item := items[row]) is not None]
         if present:
-            codes = [row + 1 if row < self.vocabulary else 0 for row, _ in present]
-            vectors[[row for row, _ in present]] = encode([item for _, item in present], codes)
+            known = [row if row < self.vocabulary else -1 for row, _ in present]
+            vectors[[row for row, _ in present]] = encode([item for _, item in present], known)
         return Catalogue(item_ids, tuple(items), vectors, self.vocabulary)

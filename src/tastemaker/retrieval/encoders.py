@@ -1,85 +1,121 @@
 """The exported towers: items to vectors, histories to vectors. The same calls in training and in serving."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.errors import ServingError
+from tastemaker.errors import DataError, ServingError
+from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.events.item import Item
 from tastemaker.keras import tensorflow
-from tastemaker.retrieval.item_content import ContentParameters, encode_items
+from tastemaker.models.two_tower.content import encode_content
+from tastemaker.models.two_tower.saved import Saved
+from tastemaker.retrieval.interest import type_weights
+from tastemaker.retrieval.item_facts import item_facts
 
-__all__ = ["History", "ItemEncoder", "QueryEncoder"]
+__all__ = ["History", "ItemEncoder", "QueryEncoder", "type_codes"]
 
-_DAY_US = 86_400_000_000.0
 # rows, event types (indices), times in microseconds; newest first
 History = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
-
-
-def _load(path: Path) -> Any:
-    if not (path / "saved_model.pb").is_file():
-        raise ServingError(f"{path} is no exported model; train the release again")
-    return tensorflow().saved_model.load(str(path))
 
 
 class ItemEncoder:
     """The item tower.
 
     Args:
-        path: its SavedModel.
-        content: the encoding that it was trained with.
+        saved: the model.
+
+    Raises:
+        ServingError: it knows items by id alone.
     """
 
-    def __init__(self, path: Path, content: ContentParameters) -> None:
-        self._model = _load(path)
-        self._content = content
+    def __init__(self, saved: Saved) -> None:
+        if saved.scale is None:
+            raise ServingError(f"the towers in {saved.directory} know items by id alone; train the release again")
+        self._tower, self._scale = saved.content_tower(), saved.scale
 
-    def __call__(self, items: Sequence[Item], codes: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Unit vectors, float32 ``[n, dimension]``.
+    def __call__(self, items: Sequence[Item], rows: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Vectors, float32 ``[n, width]``.
 
         Args:
             items: what the catalogue says of them.
-            codes: index of each in the tower's id embedding, 0 for an item that training did not know.
+            rows: of each in the release's vocabulary, -1 for an item that training did not know.
         """
-        content = encode_items(items, self._content)
-        vectors = self._model.encode(
-            np.asarray(codes, dtype=np.int32), content.tokens, content.categories, content.log_price, content.has_price
-        )
-        return np.asarray(vectors.numpy(), dtype=np.float32)
+        content = encode_content(item_facts(items), self._scale)
+        return np.asarray(self._tower.ask(rows=np.asarray(rows, dtype=np.int32), **vars(content)), dtype=np.float32)
 
 
 class QueryEncoder:
-    """The query tower.
+    """The query tower, on histories of any items that have a vector.
 
     Args:
-        path: its SavedModel.
-        history: events that it sees.
+        saved: the model.
+
+    Raises:
+        ServingError: it is of histories without an order.
     """
 
-    def __init__(self, path: Path, history: int) -> None:
-        self._model = _load(path)
-        self._n = history
+    def __init__(self, saved: Saved) -> None:
+        parameters = saved.parameters
+        if not parameters.ordered:
+            raise ServingError(f"the towers in {saved.directory} know no order of events; train the release again")
+        self._tower = saved.query_tower()
+        self._types = type_codes(saved.type_names)
+        self._n, self._size = parameters.window - 1, parameters.dimension
+        # Time says nothing where all of it is one moment.
+        self._per_us = 1.0 / parameters.time_unit if parameters.time_unit > 0 else 0.0
+        # Training divides scores by the temperature; undone, they are cosines of the towers' vectors.
+        self._unit = np.float32(parameters.temperature if parameters.normalise else 1.0)
 
     def __call__(
         self, histories: Sequence[History], now_us: int, vectors: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """Unit vectors, float32 ``[n, dimension]``; zeros for an empty history.
+        """Query vectors, float32 ``[n, width]``: their products with ``vectors`` are scores; 0 for no history.
 
         Args:
             histories: of ``n`` shoppers.
-            now_us: the moment that ages count to, in microseconds.
-            vectors: float32 ``[rows, dimension]``, of the catalogue.
+            now_us: the moment that is asked about, in microseconds; what came later is not looked at.
+            vectors: float32 ``[rows, width]``, of the catalogue.
         """
         shape = (len(histories), self._n)
-        rows, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int32)
-        ages, mask = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        for place, (item_rows, kinds, times) in enumerate(histories):
-            n = min(len(item_rows), self._n)
-            rows[place, :n], types[place, :n], mask[place, :n] = item_rows[:n], kinds[:n], 1.0
-            ages[place, :n] = (now_us - times[:n]) / _DAY_US
-        encoded = self._model.encode(vectors[rows], types, ages, mask)
-        known = mask.any(axis=1, keepdims=True)
-        return np.where(known, np.asarray(encoded.numpy()), 0.0).astype(np.float32)
+        events = np.zeros((*shape, self._size), dtype=np.float32)
+        types, times = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
+        lengths = np.zeros(len(histories), dtype=np.int32)
+        for place, (rows, kinds, moments) in enumerate(histories):
+            known = slice(int(np.searchsorted(-moments, -now_us)), None)
+            rows, kinds, moments = (each[known][: self._n][::-1] for each in (rows, kinds, moments))  # noqa: PLW2901
+            n = len(rows)
+            if not n:
+                continue
+            lengths[place] = n
+            events[place, :n], types[place, :n] = vectors[rows, : self._size], self._types[kinds]
+            times[place, :n] = (moments - moments[0]) * self._per_us
+        tf = tensorflow()
+        asked = (events, types, times, lengths)
+        found = self._tower.ask(*(tf.convert_to_tensor(each) for each in asked)).numpy() * self._unit
+        return np.where(lengths[:, None] > 0, found, np.float32(0.0))
+
+
+def type_codes(names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """The model's code of each of ``EVENT_TYPES``, int32 ``[event types]``, by name.
+
+    A type that training did not see counts as the one that commits a shopper about as much: in a model of purchases
+    alone, a click is a purchase.
+
+    Args:
+        names: of the model's types in the order of their codes; empty when all were of one kind.
+
+    Raises:
+        DataError: a type of the model is no event type.
+    """
+    unknown = set(names) - set(EVENT_TYPES)
+    if unknown:
+        raise DataError(f"the towers know event types {sorted(unknown)}, which there are none of; train them again")
+    if not names:
+        return np.zeros(len(EVENT_TYPES), dtype=np.int32)
+    weights = type_weights()
+    known = weights[[EVENT_TYPES.index(name) for name in names]]
+    nearest = np.abs(weights[:, None] - known[None, :]).argmin(axis=1)
+    codes = [names.index(name) if name in names else int(nearest[at]) for at, name in enumerate(EVENT_TYPES)]
+    return np.array(codes, dtype=np.int32)

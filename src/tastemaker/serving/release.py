@@ -59,7 +59,7 @@ def load_release(directory: Path) -> Release:
             f"the release in {directory} was trained with feature plan {card.plan_hash}, but holds {plan.hash};"
             " train it again"
         )
-    retrieval = load_retrieval(directory, card.parameters)
+    retrieval = load_retrieval(directory)
     if vocabulary_hash(retrieval.catalogue.item_ids) != card.vocabulary_hash:
         raise ServingError(f"the items of the release in {directory} are not those that it was trained on")
     ranker = Ranker(directory / RANKER)

@@ -8,14 +8,15 @@ What is served is then fitted again on everything before the cut.
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.release.files import PLAN, RANKER, ModelCard, vocabulary_hash
+from tastemaker.models.two_tower.saved import copy_weights, load_saved
+from tastemaker.release.files import PLAN, RANKER, RANKING_TOWERS, TOWERS, ModelCard, vocabulary_hash
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.release.retrieval import load_retrieval
@@ -23,6 +24,7 @@ from tastemaker.serving.signals import TARGET
 from tastemaker.settings import Settings
 from tastemaker.training.ranking_set import RankingSet, lists_at, merge_sets
 from tastemaker.training.retrieval_fit import RetrievalFit, fit_retrieval
+from tastemaker.training.tower_fit import TowerStart
 
 __all__ = [
     "RankerFit",
@@ -55,6 +57,7 @@ class TrainingRun:
         seed: of all that is random; the same seed on the same machine and data gives the same release.
         parameters: see there.
         progress: told what happens, in a line each.
+        earlier: directory of a release whose towers this one's start from; None starts anew.
     """
 
     settings: Settings
@@ -64,6 +67,7 @@ class TrainingRun:
     seed: int
     parameters: TrainingParameters = field(default_factory=TrainingParameters)
     progress: Progress = _silent
+    earlier: Path | None = None
 
     @property
     def lake(self) -> Lake:
@@ -74,6 +78,11 @@ class TrainingRun:
     def ranking_dir(self) -> Path:
         """Beside the release: towers and tables that the ranker's lists are made with, and that are not served."""
         return self.out_dir.with_name(f"{self.out_dir.name}.for-ranking")
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Beside the release too: where a killed run's towers go on from, when the same run is made again."""
+        return self.out_dir.with_name(f"{self.out_dir.name}.checkpoints")
 
     @property
     def moments(self) -> list[datetime]:
@@ -122,8 +131,21 @@ def fit_retrieval_for_ranking(run: TrainingRun) -> RetrievalFit:
         run.ranking_dir,
         parameters=run.parameters,
         seed=run.seed,
+        start=_start(run, RANKING_TOWERS, run.moments[0]),
         progress=run.progress,
     )
+
+
+def _start(run: TrainingRun, towers: str, moment: datetime) -> TowerStart:
+    """What the towers of one fit begin from: never from any that have seen what comes after ``moment``."""
+    checkpoints = run.checkpoints_dir / towers
+    if run.earlier is None:
+        return TowerStart(checkpoint_dir=checkpoints)
+    begun = load_saved(run.earlier / towers)
+    if datetime.fromisoformat(begun.about["cut"]) > moment:
+        run.progress(f"the towers of {run.earlier.name} have seen what came after {moment:%Y-%m-%d}; starting anew")
+        return TowerStart(checkpoint_dir=checkpoints)
+    return TowerStart(earlier=run.earlier / towers, checkpoint_dir=checkpoints)
 
 
 def build_ranking_set(run: TrainingRun) -> RankingSet:
@@ -138,7 +160,7 @@ def build_ranking_set(run: TrainingRun) -> RankingSet:
             f"lists {min(ranker.cuts_days)} days before the cut would be labelled with {ranker.label_days} days,"
             " which reaches past the cut; make cuts_days larger or label_days smaller"
         )
-    retrieval = load_retrieval(run.ranking_dir, run.parameters)
+    retrieval = load_retrieval(run.ranking_dir)
     return merge_sets(
         [
             lists_at(run.settings, run.plan, retrieval, run.parameters, at=at, seed=run.seed, progress=run.progress)
@@ -165,22 +187,39 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, layout.names)
 
 
-def fit_retrieval_for_serving(run: TrainingRun) -> RetrievalFit:
+def fit_retrieval_for_serving(run: TrainingRun, ranking: RetrievalFit | None = None) -> RetrievalFit:
     """Step 4: towers and tables on everything before the cut, written into the release directory.
+
+    Args:
+        run: see there.
+        ranking: of step 1; the values that were searched for then are used again.
 
     Raises:
         DataError: there is not enough data.
     """
+    start = _start(run, TOWERS, run.cut)
+    if ranking is not None:
+        start = replace(start, values=ranking.start.values or {}, trials=ranking.start.trials)
     return fit_retrieval(
-        run.lake, run.plan, run.cut, run.out_dir, parameters=run.parameters, seed=run.seed, progress=run.progress
+        run.lake,
+        run.plan,
+        run.cut,
+        run.out_dir,
+        parameters=run.parameters,
+        seed=run.seed,
+        start=start,
+        progress=run.progress,
     )
 
 
 def write_release(
     run: TrainingRun, retrieval: RetrievalFit, ranker: RankerFit, seconds: Mapping[str, float]
 ) -> ModelCard:
-    """Step 5: the plan and the card beside the models; what step 1 wrote is removed."""
-    shutil.rmtree(run.ranking_dir, ignore_errors=True)
+    """Step 5: the plan and the card beside the models; of what step 1 wrote, the weights of its towers are kept."""
+    if run.ranking_dir.exists():
+        copy_weights(run.ranking_dir / TOWERS, run.out_dir / RANKING_TOWERS)
+    for directory in (run.ranking_dir, run.checkpoints_dir):
+        shutil.rmtree(directory, ignore_errors=True)
     run.plan.save(run.out_dir / PLAN)
     card = ModelCard(
         cut=run.cut,
@@ -194,7 +233,8 @@ def write_release(
         vocabulary_hash=vocabulary_hash(retrieval.item_ids),
         ranking_features=ranker.features,
         parameters=run.parameters,
-        metrics={**retrieval.metrics, **ranker.metrics},
+        towers=retrieval.towers,
+        metrics={"two_tower_ndcg": max(retrieval.towers.ndcg, default=0.0), **ranker.metrics},
         seconds={step: round(value, 1) for step, value in seconds.items()},
     )
     card.write(run.out_dir)
@@ -210,8 +250,12 @@ def train_release(
     seed: int,
     progress: Progress = _silent,
     parameters: TrainingParameters | None = None,
+    earlier: Path | None = None,
 ) -> TrainedRelease:
     """All steps. Arguments as of :class:`TrainingRun`.
+
+    A run that was killed goes on from the checkpoints of its towers when it is made again with the same arguments, an
+    empty ``out_dir`` included.
 
     Raises:
         DataError: the directory holds something, the cut has no timezone, or there is not enough data.
@@ -220,7 +264,8 @@ def train_release(
         raise DataError(f"the cut {cut.isoformat()} has no timezone; give it in UTC")
     if out_dir.exists() and any(out_dir.iterdir()):
         raise DataError(f"{out_dir} is not empty; a release is written once, into a directory of its own")
-    run = TrainingRun(settings, plan, cut.astimezone(UTC), out_dir, seed, parameters or TrainingParameters(), progress)
+    chosen = parameters or TrainingParameters()
+    run = TrainingRun(settings, plan, cut.astimezone(UTC), out_dir, seed, chosen, progress, earlier)
     seconds: dict[str, float] = {}
     begun = time.perf_counter()
 
@@ -228,13 +273,13 @@ def train_release(
         nonlocal begun
         seconds[step], begun = time.perf_counter() - begun, time.perf_counter()
 
-    fit_retrieval_for_ranking(run)
+    first = fit_retrieval_for_ranking(run)
     took("retrieval_for_ranking")
     ranking_set = build_ranking_set(run)
     took("ranking_set")
     ranker = fit_ranker(run, ranking_set)
     took("ranker")
-    retrieval = fit_retrieval_for_serving(run)
+    retrieval = fit_retrieval_for_serving(run, first)
     took("retrieval_for_serving")
     card = write_release(run, retrieval, ranker, seconds)
     return TrainedRelease(out_dir, card, ranking_set)

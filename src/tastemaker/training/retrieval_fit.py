@@ -1,7 +1,7 @@
 """Fit everything that retrieval needs on the data before one moment, and write it where serving loads it from."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from tastemaker.clock import from_us
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.release.files import COVISITATION, ITEM_VECTORS, ITEMS
+from tastemaker.release.files import COVISITATION, ITEMS, TOWERS
 from tastemaker.release.parameters import TrainingParameters
+from tastemaker.release.tower_report import TowerReport
 from tastemaker.retrieval.interest import TYPE_WEIGHTS
-from tastemaker.serving.signals import TARGET
 from tastemaker.training.interactions import load_interactions
 from tastemaker.training.item_item import fit_item_item
 from tastemaker.training.items import load_items
+from tastemaker.training.tower_fit import TowerStart, fit_towers, search_values
 
 __all__ = ["RetrievalFit", "fit_retrieval"]
 
@@ -34,7 +35,8 @@ class RetrievalFit:
         data_from: time of the first event.
         interactions: events.
         users: that they are of.
-        metrics: of the fit.
+        towers: how the towers were fitted.
+        start: what they began from, with the values that a search found.
     """
 
     directory: Path
@@ -42,7 +44,8 @@ class RetrievalFit:
     data_from: datetime
     interactions: int
     users: int
-    metrics: Mapping[str, float]
+    towers: TowerReport
+    start: TowerStart
 
 
 def fit_retrieval(
@@ -53,6 +56,7 @@ def fit_retrieval(
     *,
     parameters: TrainingParameters,
     seed: int,
+    start: TowerStart | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> RetrievalFit:
     """Fit the towers and the item-to-item table on everything before ``cut``.
@@ -64,13 +68,12 @@ def fit_retrieval(
         directory: gets the files; made when missing.
         parameters: see there.
         seed: see there.
+        start: what the towers begin from; with None, their values are searched for where the parameters give minutes.
         progress: told what happens.
 
     Raises:
         DataError: there is not enough to learn from.
     """
-    from tastemaker.training.tower_training import export_towers, train_towers
-
     directory.mkdir(parents=True, exist_ok=True)
     items = load_items(lake, cut)
     if not items:
@@ -82,8 +85,24 @@ def fit_retrieval(
     neighbours = fit_item_item(interactions, len(items), parameters.item_item)
     np.savez(directory / COVISITATION, items=neighbours.items, weights=neighbours.weights)
     progress("item-to-item table fitted")
-    model, loss = train_towers(interactions, items, (TARGET,), parameters.towers, seed=seed, progress=progress)
-    np.save(directory / ITEM_VECTORS, export_towers(model, parameters.towers, directory))
+    begin = start or TowerStart()
+    if begin.values is None and begin.earlier is None:
+        found = search_values(interactions, items, parameters.towers, seed=seed, progress=progress)
+        begin = replace(begin, values=found.values, trials=found.trials)
+    towers = fit_towers(
+        interactions,
+        items,
+        parameters.towers,
+        directory / TOWERS,
+        seed=seed,
+        about={
+            "feature_service": names.SERVICE_RETRIEVAL,
+            "feature_plan": plan.hash,
+            "cut": cut.isoformat(),
+        },
+        start=begin,
+        progress=progress,
+    )
     (directory / ITEMS).write_bytes(msgspec.json.encode(items))
     return RetrievalFit(
         directory=directory,
@@ -91,5 +110,6 @@ def fit_retrieval(
         data_from=from_us(int(interactions.time_us.min())),
         interactions=len(interactions),
         users=interactions.n_users,
-        metrics={"two_tower_loss": loss},
+        towers=towers,
+        start=begin,
     )

@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,7 +13,7 @@ from tastemaker.release.item_item_parameters import ItemItemParameters
 from tastemaker.training.interactions import Interactions, bought_between, load_interactions
 from tastemaker.training.item_item import fit_item_item
 from tastemaker.training.items import load_items
-from tastemaker.training.tower_examples import build_examples
+from tastemaker.training.tower_histories import tower_histories
 
 CUT = datetime(2026, 3, 1, tzinfo=UTC)
 PURCHASE = EVENT_TYPES.index("purchase")
@@ -152,39 +153,23 @@ def test_baskets_end_with_the_shopper_and_with_a_gap():
     assert found.baskets().tolist() == [0, 0, 1, 2]
 
 
-def test_example_is_the_history_before_a_basket_newest_first():
-    day = 86_400
-    data = interactions((0, 5, 0), (0, 6, day), (0, 7, 3 * day), (0, 8, 3 * day), (1, 9, 0))
-    found = build_examples(data, ("purchase",), history=3)
-    # Baskets of shopper 0: {5}, {6}, {7, 8}; the first has no history, and shopper 1 has one basket only.
-    assert found.items.tolist() == [[5, -1, -1], [6, 5, -1]]
-    assert found.age_days.tolist() == [[1, 0, 0], [2, 3, 0]]
-    assert np.split(found.positives, found.starts[1:-1])[1].tolist() == [7, 8]
+def test_what_was_bought_together_is_one_moment_and_other_events_keep_theirs():
+    found = interactions((0, 1, 0), (0, 2, 60), (0, 3, 90), (0, 4, 7_200), (1, 1, 7_200))
+    view = EVENT_TYPES.index("view")
+    found = dataclasses.replace(found, type=np.array([PURCHASE, PURCHASE, view, PURCHASE, PURCHASE], dtype=np.int8))
+    histories = tower_histories(found, 5)
+    # Items 1 and 2 are one basket; two hours later begins another; the second shopper is a history of its own.
+    assert histories.items.tolist() == [1, 2, 3, 4, 1]
+    assert histories.times.tolist() == [0, 0, 90e6, 7_200e6, 7_200e6]
+    assert histories.offsets.tolist() == [0, 4, 5]
 
 
-def test_history_is_cut_at_its_length():
-    data = interactions(*((0, item, item * 86_400) for item in range(6)))
-    assert build_examples(data, ("purchase",), history=2).items[-1].tolist() == [4, 3]
-
-
-def test_batches_hold_every_basket_once_with_items_of_its_own():
-    data = interactions(*((shopper, shopper * 7 + day % 7, day * 86_400) for shopper in range(9) for day in range(8)))
-    found = build_examples(data, ("purchase",), history=4)
-    seen = []
-    for group, basket, item in found.batches(8, 2, np.random.default_rng(1)):
-        seen += group.tolist()
-        for place, row in zip(basket, item, strict=True):
-            begin, end = found.starts[group[place]], found.starts[group[place] + 1]
-            assert row in found.positives[begin:end]
-    assert sorted(seen) == list(range(len(found)))
-
-
-def test_sampling_probability_is_the_share_of_drawn_pairs():
-    # One basket {1}, one basket {1, 2, 3, 4}, of which 2 are drawn: 1 is drawn 1 + .5 times, the others .5 times.
-    data = interactions((0, 0, 0), (0, 1, 86_400), (1, 0, 0), *((1, item, 86_400) for item in (1, 2, 3, 4)))
-    found = build_examples(data, ("purchase",), history=2).sampling_probability(5, 2)
-    np.testing.assert_allclose(found[1:], np.array([1.5, 0.5, 0.5, 0.5]) / 3.0)
-    assert found[0] > 0
+def test_events_of_the_towers_have_types_by_name_and_weigh_by_what_they_say():
+    found = interactions((0, 1, 0), (0, 2, 60), (0, 3, 90))
+    view, cart = EVENT_TYPES.index("view"), EVENT_TYPES.index("cart_add")
+    histories = tower_histories(dataclasses.replace(found, type=np.array([PURCHASE, cart, view], dtype=np.int8)), 5)
+    assert [histories.type_names[code] for code in histories.types] == ["purchase", "cart_add", "view"]
+    np.testing.assert_allclose(histories.weights, [1.0, 0.8, 0.5])
 
 
 def test_ease_equals_its_closed_form():

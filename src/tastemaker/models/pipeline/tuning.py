@@ -60,6 +60,7 @@ def tune(
     exclude_seen: bool,
     until: float,
     patience: int = 8,
+    base: Mapping[str, Any] | None = None,
 ) -> Tuned | None:
     """Try the defaults, then ever other values, with Optuna's tree-structured Parzen estimator (Bergstra et al., 2011).
 
@@ -71,6 +72,7 @@ def tune(
         exclude_seen: whether a user's own items are left out.
         until: ``time.monotonic()`` at which to stop; no fit is begun that would take longer than what is left.
         patience: trials in a row without a better one, after which to stop.
+        base: values that every trial has, unless it tries another one.
 
     Returns:
         None when the defaults could not be fitted.
@@ -96,7 +98,9 @@ def tune(
             misses += 1
             continue
         done.add(key)
-        trial, model = _try(Trial(source, chosen), part, replace(context, deadline=until), k, exclude_seen=exclude_seen)
+        trial, model = _try(
+            Trial(source, chosen), part, replace(context, deadline=until), k, exclude_seen=exclude_seen, base=base or {}
+        )
         trials.append(trial)
         context.progress(
             f"{source}{_shown(chosen)}: {trial.error or f'NDCG@{k} {trial.ndcg:.4f}, {trial.fit_s:.0f} s'}"
@@ -114,12 +118,12 @@ def tune(
 
 
 def _try(
-    trial: Trial, part: Validation, context: FitContext, k: int, *, exclude_seen: bool
+    trial: Trial, part: Validation, context: FitContext, k: int, *, exclude_seen: bool, base: Mapping[str, Any]
 ) -> tuple[Trial, Model | None]:
     """Fit and measure; a model that the data does not suit is a failed trial."""
     begun = time.monotonic()
     try:
-        model = create(trial.source, **trial.hyperparameters).fit(part.train, context)
+        model = create(trial.source, **(dict(base) | dict(trial.hyperparameters))).fit(part.train, context)
         fitted = time.monotonic()
         ndcg = validation_ndcg(model, part.history, part.relevant, k, exclude_seen=exclude_seen)
     except (DataError, MemoryError) as error:

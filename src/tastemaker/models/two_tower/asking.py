@@ -1,4 +1,8 @@
-"""The towers as they are asked after training."""
+"""The towers as they are asked after training: by signatures of fixed names, without the catalogue inside.
+
+A query is asked with the vectors of its events' items, wherever they come from: an item that training never saw
+counts in a history by the vector of its content.
+"""
 
 from typing import Any
 
@@ -11,39 +15,41 @@ __all__ = ["ContentTower", "QueryTower"]
 
 
 class QueryTower(tf.Module):  # type: ignore[misc, name-defined]
-    """One query vector per history, with item vectors that were computed once.
+    """One query vector per history.
 
     ``ask`` takes the arrays of :func:`~tastemaker.models.two_tower.sequences.query_rows` or
-    :func:`~tastemaker.models.two_tower.bags.query_bags` by name, and gives float32 ``[users, width]``.
+    :func:`~tastemaker.models.two_tower.bags.query_bags` by name, with ``vectors`` float32 ``[users, events,
+    dimension]`` (of bags ``[events, dimension]``) in the place of ``items``, and gives float32 ``[users, width]``.
 
     Args:
-        network: trained, or in training: :meth:`refresh` takes over its present item vectors.
+        network: trained, or in training; its present weights answer.
     """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.catalogue = tf.Variable(network.items.catalogue(), trainable=False)
         # What a saved module must bring along; the network itself is Keras' and is not saved.
         self.kept = [*network.encoder.variables, *(each for each in (network.start, network.kinds) if each is not None)]
-        ordered, window = network.parameters.ordered, network.parameters.window
+        ordered, window, size = network.parameters.ordered, network.parameters.window, network.parameters.dimension
 
         def specification(name: str, kind: Any, shape: Any) -> Any:
             return tf.TensorSpec(shape, kind, name=name)
 
-        def sequences(items: Any, types: Any, times: Any, lengths: Any) -> Any:
+        def sequences(vectors: Any, types: Any, times: Any, lengths: Any) -> Any:
+            users = tf.shape(types)[0]
+            assert network.start is not None
+            events = tf.concat([tf.tile(network.start[None], [users, 1, 1]), vectors], axis=1)
+            types, times = (tf.pad(each, [[0, 0], [1, 0]]) for each in (types, times))
             at = tf.range(window)[None, :]
             # What comes after the newest event is a history of its own, which the query does not see.
-            after = at > lengths[:, None]
-            packed = {"items": items, "types": types, "times": times, "segments": tf.where(after, -1, 0)}
-            queries = network.queries(self.catalogue, packed | {"groups": tf.zeros_like(items) + at})
-            return tf.gather(queries, tf.range(tf.shape(items)[0]) * window + lengths)
+            segments = tf.where(at > lengths[:, None], -1, 0)
+            packed = {"types": types, "times": times, "segments": segments, "groups": tf.zeros_like(types) + at}
+            return tf.gather(network.queries(events, packed), tf.range(users) * window + lengths)
 
-        def bags(items: Any, types: Any, rows: Any, weights: Any, users: Any) -> Any:
-            shown = {"items": items, "types": types, "rows": rows, "weights": weights}
-            return network.queries(self.catalogue, shown, users)
+        def bags(vectors: Any, types: Any, rows: Any, weights: Any, users: Any) -> Any:
+            return network.queries(vectors, {"types": types, "rows": rows, "weights": weights}, users)
 
-        wide = [None, window] if ordered else [None]
-        signature = [specification("items", tf.int32, wide), specification("types", tf.int32, wide)]
+        wide = [None, window - 1] if ordered else [None]
+        signature = [specification("vectors", tf.float32, [*wide, size]), specification("types", tf.int32, wide)]
         if ordered:
             signature += [specification("times", tf.float32, wide), specification("lengths", tf.int32, [None])]
         else:
@@ -51,15 +57,12 @@ class QueryTower(tf.Module):  # type: ignore[misc, name-defined]
             signature += [specification("users", tf.int32, [])]
         self.ask = tf.function(sequences if ordered else bags, input_signature=signature)
 
-    def refresh(self, network: Network) -> None:
-        """Take over the item vectors that the network has now."""
-        self.catalogue.assign(network.items.catalogue())
-
 
 class ContentTower(tf.Module):  # type: ignore[misc, name-defined]
-    """Vectors of items that training never saw, from their content alone.
+    """Vectors of items from their content as it is now, and from their ids where training knew them.
 
-    ``ask`` takes the arrays of :class:`~tastemaker.models.two_tower.content.Content` by name, and gives float32
+    ``ask`` takes ``rows`` int32 ``[n]``, each item's row in the catalogue of training, -1 for an item that was not
+    there, and the arrays of :class:`~tastemaker.models.two_tower.content.Content` by name; it gives float32
     ``[n, width]``, to be searched among those of the catalogue.
 
     Args:
@@ -70,22 +73,25 @@ class ContentTower(tf.Module):  # type: ignore[misc, name-defined]
     def __init__(self, network: Network, vector_width: int) -> None:
         super().__init__()
         tower = network.items
-        self.kept = [each for each in tower.variables if each is not tower.ids and each is not tower.bias]
+        self.kept = list(tower.variables)
         # Nobody knows how popular a new item will be: the middle of the catalogue's biases.
         biases = None if tower.bias is None else tf.sort(tower.bias[:, 0])
         self.middle = None if biases is None else tf.Variable(biases[tower.n_items // 2], trainable=False)
 
-        def content(tokens: Any, categories: Any, numbers: Any, vector: Any) -> Any:
-            known = {"tokens": tokens, "categories": categories, "numbers": numbers, "vector": vector}
-            vectors = tower.finish(tower.content_vectors(known))
+        def content(rows: Any, tokens: Any, categories: Any, numbers: Any, vector: Any) -> Any:
+            described = {"tokens": tokens, "categories": categories, "numbers": numbers, "vector": vector}
+            known, rows = (rows >= 0)[:, None], tf.maximum(rows, 0)
+            own = tf.where(known, tf.gather(tower.ids, rows), 0.0)
+            vectors = tower.finish(tower.content_vectors(described) + own)
             if self.middle is None:
                 return vectors
-            return tf.concat([vectors, tf.ones_like(vectors[:, :1]) * self.middle], axis=1)
+            return tf.concat([vectors, tf.where(known, tf.gather(tower.bias, rows), self.middle)], axis=1)
 
         shapes = {name: values.shape[1] for name, values in tower.known.items()}
         self.ask = tf.function(
             content,
             input_signature=[
+                tf.TensorSpec([None], tf.int32, name="rows"),
                 tf.TensorSpec([None, shapes["tokens"]], tf.int32, name="tokens"),
                 tf.TensorSpec([None, shapes["categories"]], tf.int32, name="categories"),
                 tf.TensorSpec([None, shapes["numbers"]], tf.float32, name="numbers"),

@@ -2,23 +2,51 @@
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tastemaker.errors import DataError
 
-__all__ = ["CATEGORY_BUCKETS", "TOKEN_BUCKETS", "Content", "ContentScale", "content_scale", "encode_content"]
+__all__ = [
+    "CATEGORY_BUCKETS",
+    "TOKEN_BUCKETS",
+    "Content",
+    "ContentScale",
+    "ItemFacts",
+    "content_scale",
+    "encode_content",
+]
 
 TOKEN_BUCKETS: Final = 8_192
 CATEGORY_BUCKETS: Final = 1_024
 _TOKENS, _CATEGORIES = 12, 3
 _WORD: Final = re.compile(r"\w+")
-_COLUMNS: Final = ("title", "category", "price", "created_at", "vector")
+
+
+@dataclass(frozen=True, eq=False)
+class ItemFacts:
+    """What is known of ``n`` items, column by column.
+
+    Attributes:
+        titles: empty where there is none.
+        categories: paths from the root with ``/``, ``>`` or ``|``; empty where there is none.
+        prices: float64 ``[n]``, NaN where there is none.
+        created: float64 ``[n]``, when each item came, in the unit of the interactions' times; NaN where not known.
+        vectors: float32 ``[n, width]``, given from outside, of any length, 0 where there is none; width 0 without any.
+    """
+
+    titles: Sequence[str]
+    categories: Sequence[str]
+    prices: npt.NDArray[np.float64]
+    created: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.titles)
 
 
 @dataclass(frozen=True)
@@ -57,61 +85,52 @@ class ContentScale:
     width: int
 
 
-def content_scale(items: pa.Table, now: float | None, time_unit: float) -> ContentScale | None:
+def content_scale(facts: ItemFacts, now: float | None, time_unit: float) -> ContentScale:
     """Look at what items have.
 
     Args:
-        items: any of the columns ``title``, ``category`` (path with ``/``, ``>`` or ``|``), ``price``,
-            ``created_at``, ``vector``.
-        now: the moment of which ages are told, in the unit of ``created_at``; None leaves ages out.
+        facts: of the items that the model is trained on.
+        now: the moment of which ages are told, in the unit of ``created``; None leaves ages out.
         time_unit: that ages are divided by; 0 leaves ages out.
-
-    Returns:
-        None when no such column is there.
-
-    Raises:
-        DataError: vectors differ in length, or a price is no number.
     """
-    if not set(_COLUMNS) & set(items.column_names):
-        return None
-    scale = ContentScale(now, time_unit, (0.0, 1.0), (0.0, 1.0), _vectors(items, None).shape[1])
-    price, age = _log_price(items), _log_age(items, scale)
+    scale = ContentScale(now, time_unit, (0.0, 1.0), (0.0, 1.0), facts.vectors.shape[1])
+    price, age = _log_price(facts), _log_age(facts, scale)
     return ContentScale(now, time_unit, _moments(price), _moments(age), scale.width)
 
 
-def encode_content(items: pa.Table, scale: ContentScale) -> Content:
-    """Encode the columns that are there.
+def encode_content(facts: ItemFacts, scale: ContentScale) -> Content:
+    """Encode items.
 
     Args:
-        items: see :func:`content_scale`.
+        facts: of any items.
         scale: of the items that the model is trained on.
 
     Raises:
-        DataError: vectors are not of the model's length, or a price is no number.
+        DataError: vectors are not of the model's length.
     """
-    n = items.num_rows
+    n = len(facts)
     tokens = np.zeros((n, _TOKENS), dtype=np.int32)
-    for row, title in enumerate(_texts(items, "title")):
+    for row, title in enumerate(facts.titles):
         words = [_bucket(word, TOKEN_BUCKETS) for word in _WORD.findall(title.lower())[:_TOKENS]]
         tokens[row, : len(words)] = words
     categories = np.zeros((n, _CATEGORIES), dtype=np.int32)
-    for row, path in enumerate(_texts(items, "category")):
+    for row, path in enumerate(facts.categories):
         parts = [part.strip().lower() for part in re.split(r"[/>|]", path) if part.strip()][:_CATEGORIES]
         # Every prefix of the path, so that a new leaf shares its parents.
         prefixes = [_bucket("/".join(parts[: depth + 1]), CATEGORY_BUCKETS) for depth in range(len(parts))]
         categories[row, : len(parts)] = prefixes
-    numbers = [_standard(_log_price(items), scale.price), _standard(_log_age(items, scale), scale.age)]
-    return Content(tokens, categories, np.concatenate(numbers, axis=1), _vectors(items, scale.width))
+    numbers = [_standard(_log_price(facts), scale.price), _standard(_log_age(facts, scale), scale.age)]
+    return Content(tokens, categories, np.concatenate(numbers, axis=1), _unit(facts.vectors, n, scale.width))
 
 
-def _log_price(items: pa.Table) -> npt.NDArray[np.float64]:
-    return np.log1p(np.maximum(_numbers(items, "price"), 0.0))
+def _log_price(facts: ItemFacts) -> npt.NDArray[np.float64]:
+    return np.log1p(np.maximum(facts.prices, 0.0))
 
 
-def _log_age(items: pa.Table, scale: ContentScale) -> npt.NDArray[np.float64]:
+def _log_age(facts: ItemFacts, scale: ContentScale) -> npt.NDArray[np.float64]:
     if scale.now is None or scale.time_unit <= 0:
-        return np.full(items.num_rows, np.nan)
-    return np.log1p(np.maximum(scale.now - _numbers(items, "created_at"), 0.0) / scale.time_unit)
+        return np.full(len(facts), np.nan)
+    return np.log1p(np.maximum(scale.now - facts.created, 0.0) / scale.time_unit)
 
 
 def _moments(values: npt.NDArray[np.float64]) -> tuple[float, float]:
@@ -125,25 +144,6 @@ def _bucket(text: str, buckets: int) -> int:
     return 1 + zlib.crc32(text.encode()) % buckets
 
 
-def _texts(items: pa.Table, name: str) -> list[str]:
-    if name not in items.column_names:
-        return []
-    return ["" if value is None else str(value) for value in items[name].to_pylist()]
-
-
-def _numbers(items: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    """float64 ``[n]``, NaN where nothing is known."""
-    if name not in items.column_names:
-        return np.full(items.num_rows, np.nan)
-    column = items[name]
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"item column {name!r} of type {column.type} does not convert to numbers: {error}") from error
-
-
 def _standard(values: npt.NDArray[np.float64], moments: tuple[float, float]) -> npt.NDArray[np.float32]:
     """float32 ``[n, 2]``: values about 0 with spread 1, and whether there is one."""
     known = np.isfinite(values)
@@ -151,18 +151,10 @@ def _standard(values: npt.NDArray[np.float64], moments: tuple[float, float]) -> 
     return np.stack([scaled, known], axis=1).astype(np.float32)
 
 
-def _vectors(items: pa.Table, width: int | None) -> npt.NDArray[np.float32]:
-    """float32 ``[n, width]`` of unit length, 0 for items without one; the width is theirs when it is None."""
-    n = items.num_rows
-    if "vector" not in items.column_names:
-        return np.zeros((n, width or 0), dtype=np.float32)
-    column = items["vector"].combine_chunks()
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
-    expected = int(lengths.max(initial=0)) if width is None else width
-    if ((lengths != 0) & (lengths != expected)).any():
-        found = sorted(set(lengths.tolist()))[:5]
-        raise DataError(f"item column 'vector' has lengths {found}; all must have {expected}")
-    vectors = np.zeros((n, expected), dtype=np.float32)
-    flat = np.asarray(column.flatten().to_numpy(zero_copy_only=False), dtype=np.float32)
-    vectors[lengths > 0] = flat.reshape(-1, max(expected, 1))[:, :expected]
+def _unit(vectors: npt.NDArray[np.float32], n: int, width: int) -> npt.NDArray[np.float32]:
+    """float32 ``[n, width]`` of unit length, 0 for items without a vector."""
+    if not vectors.shape[1]:
+        return np.zeros((n, width), dtype=np.float32)
+    if vectors.shape[1] != width:
+        raise DataError(f"item vectors have length {vectors.shape[1]}, the model was trained with {width}")
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)

@@ -13,6 +13,7 @@ from tastemaker.models.protocol import FitContext
 from tastemaker.models.two_tower.asking import QueryTower
 from tastemaker.models.two_tower.checkpoints import Checkpoints
 from tastemaker.models.two_tower.content import ContentScale, content_scale, encode_content
+from tastemaker.models.two_tower.item_table import facts_of_table
 from tastemaker.models.two_tower.item_tower import Beginning
 from tastemaker.models.two_tower.judging import hold_out, ndcg_at, sample
 from tastemaker.models.two_tower.network import Network
@@ -41,6 +42,8 @@ class Fitted:
         scorer: scores histories.
         scale: how content is read; None without content.
         curve: of the training.
+        type_names: event types in the order of their codes; empty when all are of one kind.
+        until: time of the newest interaction; None without times.
     """
 
     network: Network
@@ -48,6 +51,8 @@ class Fitted:
     scorer: Scorer
     scale: ContentScale | None
     curve: Curve
+    type_names: tuple[str, ...]
+    until: float | None
 
 
 def fit(
@@ -71,13 +76,14 @@ def fit(
     """
     seed_everything(context.seed % 2**32)
     generator = np.random.default_rng([context.seed, 1])
+    now = None if train.times is None else float(train.times.max())
     if context.validation is None:
-        train, validation = hold_out(train, generator)
+        train, validation = hold_out(train, generator, since=None if earlier is None else earlier.until)
     else:
         validation = sample(*context.validation, generator)
-    now = None if train.times is None else float(train.times.max())
-    scale = None if context.items is None else content_scale(context.items, now, parameters.time_unit)
-    content = None if scale is None or context.items is None else encode_content(context.items, scale)
+    facts = None if context.items is None else facts_of_table(context.items)
+    scale = None if facts is None else content_scale(facts, now, parameters.time_unit)
+    content = None if facts is None or scale is None else encode_content(facts, scale)
     counts = np.bincount(train.items, minlength=train.n_items) + 1e-3
     spectrum = None
     in_time = spectral_seconds(train, parameters.dimension) < _SPECTRAL_SHARE * context.remaining_s
@@ -94,13 +100,9 @@ def fit(
     query = QueryTower(network)
     scorer = Scorer(parameters, network.search_vectors().numpy(), query)
 
-    def refresh() -> None:
-        query.refresh(network)
-        scorer.vectors = network.search_vectors().numpy()
-
     def evaluate() -> float:
         assert validation is not None
-        refresh()
+        scorer.vectors = network.search_vectors().numpy()
         return ndcg_at(scorer, validation)
 
     training = Training(
@@ -114,8 +116,9 @@ def fit(
         else Checkpoints(checkpoint_dir, stepper, _fingerprint(train, context, parameters)),
     )
     curve = training.run(warm=earlier is not None)
-    refresh()
-    return Fitted(network, query, scorer, scale, curve)
+    scorer.vectors = network.search_vectors().numpy()
+    type_names = train.type_names if train.types is not None else ()
+    return Fitted(network, query, scorer, scale, curve, type_names, now)
 
 
 def _fingerprint(train: Histories, context: FitContext, parameters: TowerParameters) -> str:

@@ -16,6 +16,7 @@ __all__ = ["Validation", "hold_out", "ndcg_at", "sample"]
 
 _USERS = 2_000
 _SHARE = 0.05
+_SHARE_OF_NEW = 0.25  # of the users who came since an earlier model was trained
 _LEAST = 20
 
 
@@ -45,12 +46,16 @@ def sample(history: Histories, relevant: Histories, generator: np.random.Generat
     return Validation(history, relevant, exclude_seen=bool(repeated < 0.01 * len(relevant.items)))
 
 
-def hold_out(train: Histories, generator: np.random.Generator) -> tuple[Histories, Validation | None]:
+def hold_out(
+    train: Histories, generator: np.random.Generator, *, since: float | None = None
+) -> tuple[Histories, Validation | None]:
     """Take the last basket (without an order: a fifth at random) of a twentieth of the users, at most 2,000.
 
     Args:
         train: every user's interactions.
         generator: of the choice.
+        since: only of users whose last basket is later: an earlier model that is started from knows the others' last
+            baskets, and would look better than what becomes of it. None: of all.
 
     Returns:
         What is left to train on, and the validation part; None and everything when there are too few users.
@@ -58,7 +63,10 @@ def hold_out(train: Histories, generator: np.random.Generator) -> tuple[Historie
     begins = basket_starts(train)
     baskets = np.bincount(train.rows, weights=begins, minlength=train.n_users)
     able = np.flatnonzero(baskets >= 3 if train.times is not None else train.lengths >= 5)
-    n = min(_USERS, int(len(able) * _SHARE))
+    share = _SHARE
+    if since is not None and train.times is not None:
+        able, share = able[train.times[train.offsets[1:][able] - 1] > since], _SHARE_OF_NEW
+    n = min(_USERS, int(len(able) * share))
     if n < _LEAST:
         return train, None
     chosen = np.zeros(train.n_users, dtype=np.bool_)

@@ -12,6 +12,7 @@ from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext, Scores
 from tastemaker.models.two_tower.configuration import configure
+from tastemaker.models.two_tower.saved import load_saved
 
 if TYPE_CHECKING:
     from tastemaker.models.two_tower.content import ContentScale
@@ -57,6 +58,7 @@ class TwoTower:
         self._scorer: Scorer | None = None
         self._fitted: Fitted | None = None
         self._scale: ContentScale | None = None
+        self._content: Any = None
 
     @classmethod
     def space(cls, train: Histories) -> Mapping[str, tuple[Any, ...]]:
@@ -73,15 +75,14 @@ class TwoTower:
         """
         if not (train.lengths >= 2).any():
             raise DataError("no user has two interactions: there is nothing to predict from anything")
-        parameters = configure(train, self.chosen)
-        from tastemaker.models.two_tower.export import load_export
+        known = None if self.warm_start is None else load_saved(self.warm_start)
+        # Weights fit the shape that they were trained in: what is not chosen now is as it was then.
+        shape = {} if known is None else known.parameters.shape()
+        parameters = configure(train, shape | {name: value for name, value in self.chosen.items() if value != "auto"})
         from tastemaker.models.two_tower.fitting import fit
         from tastemaker.models.two_tower.warm_start import Earlier
 
-        earlier = None
-        if self.warm_start is not None:
-            known = load_export(self.warm_start)
-            earlier = Earlier.of(known.weights, train.n_items, known.vocabulary, self.vocabulary)
+        earlier = None if known is None else Earlier.of(known, train, self.vocabulary)
         self._fitted = fit(
             train,
             context,
@@ -119,18 +120,21 @@ class TwoTower:
             float32 ``[n, width]``, to be searched among :meth:`item_vectors`.
 
         Raises:
-            DataError: the model was trained without content.
+            DataError: the model was trained without content, or none is given.
         """
         from tastemaker.models.two_tower.asking import ContentTower
         from tastemaker.models.two_tower.content import encode_content
+        from tastemaker.models.two_tower.item_table import facts_of_table
 
         self._ready()
         if self._fitted is not None and self._fitted.scale is not None:
             self._scale = self._fitted.scale
             self._content = ContentTower(self._fitted.network, self._scale.width)
-        if self._scale is None:
+        facts = facts_of_table(items)
+        if self._scale is None or facts is None:
             raise DataError("the model knows items by id alone; give items with title, category or price to its fit")
-        return np.asarray(self._content.ask(**vars(encode_content(items, self._scale))), dtype=np.float32)
+        unknown = np.full(len(facts), -1, dtype=np.int32)
+        return np.asarray(self._content.ask(rows=unknown, **vars(encode_content(facts, self._scale))), dtype=np.float32)
 
     def save(self, directory: Path, about: Mapping[str, str] | None = None) -> None:
         """Write the model as one folder; see :func:`~tastemaker.models.two_tower.export.export`.
@@ -151,14 +155,15 @@ class TwoTower:
         Raises:
             DataError: there is no model, or it is of another version.
         """
-        from tastemaker.models.two_tower.export import load_export
+        from tastemaker.models.two_tower.scoring import Scorer
 
-        known = load_export(directory)
+        known = load_saved(directory)
         of_data = ("ordered", "time_unit", "n_types", "compiled")
         chosen = {name: value for name, value in known.parameters.to_json().items() if name not in of_data}
         model = cls(vocabulary=known.vocabulary, **chosen)
-        model._scorer, model.parameters, model.curve = known.scorer, known.parameters, known.curve
-        model._content, model._scale = known.content, known.scale
+        model._scorer = Scorer(known.parameters, known.vectors, known.query_tower())
+        model.parameters, model.curve, model._scale = known.parameters, known.curve, known.scale
+        model._content = None if known.scale is None else known.content_tower()
         return model
 
     def _ready(self) -> "Scorer":

@@ -54,12 +54,13 @@ class Network(tfrs.Model):  # type: ignore[misc, name-defined]
         """float32 ``[n_items, width]``: what finished queries are multiplied with; see :meth:`queries`."""
         return self.items.searched(self.items.catalogue())
 
-    def queries(self, vectors: Any, inputs: dict[str, Any], users: Any = None, noise: Noise | None = None) -> Any:
+    def queries(self, events: Any, inputs: dict[str, Any], users: Any = None, noise: Noise | None = None) -> Any:
         """Query vectors, scaled so that their products with :meth:`search_vectors` are logits.
 
         Args:
-            vectors: of the catalogue, ``[n_items, dimension]``.
-            inputs: packed rows, or bags when there is no order.
+            events: vectors of the items of the events, ``[rows, window, dimension]``, or ``[events, dimension]`` of
+                bags.
+            inputs: packed rows, or bags when there is no order; their items are not looked at.
             users: of the bags.
             noise: of a training step.
 
@@ -68,14 +69,13 @@ class Network(tfrs.Model):  # type: ignore[misc, name-defined]
             with a bias.
         """
         if self.parameters.ordered:
-            events = tf.gather(tf.concat([vectors, self.start], axis=0), inputs["items"])
             if self.parameters.normalise:
                 events *= self.parameters.dimension**0.5
             if self.kinds is not None:
                 events += tf.gather(self.kinds, inputs["types"])
             encoded = tf.reshape(self.encoder(events, inputs, noise), [-1, self.parameters.dimension])
         else:
-            encoded = self.encoder(tf.gather(vectors, inputs["items"]), inputs, users, noise)
+            encoded = self.encoder(events, inputs, users, noise)
         found = self.items.finish(encoded) * self.scale
         return found if self.items.bias is None else tf.concat([found, tf.ones_like(found[:, :1])], axis=1)
 
@@ -94,11 +94,13 @@ class Network(tfrs.Model):  # type: ignore[misc, name-defined]
         vectors = self.items.catalogue(noise)
         searched = self.items.searched(vectors)
         if self.parameters.ordered:
-            queries = self.queries(vectors, inputs, noise=noise)
+            events = tf.gather(tf.concat([vectors, self.start], axis=0), inputs["items"])
+            queries = self.queries(events, inputs, noise=noise)
             targets, weights = tf.reshape(inputs["targets"], [-1]), tf.reshape(inputs["weights"], [-1])
             each = self._softmax(queries, searched, targets, Noise(inputs["seed"] + 1))
         else:
-            queries = self.queries(vectors, inputs, self.parameters.batch, noise)
+            events = tf.gather(vectors, inputs["items"])
+            queries = self.queries(events, inputs, self.parameters.batch, noise)
             rows, targets, weights = inputs["target_rows"], inputs["targets"], inputs["target_weights"]
             # Not taken from the matrix of all logits: the gradient of that would be a matrix of its own.
             found = tf.reduce_sum(tf.gather(queries, rows) * tf.gather(searched, targets), axis=1)

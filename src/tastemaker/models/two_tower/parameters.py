@@ -12,6 +12,9 @@ EncoderName = Literal["weighted-mean", "gru", "transformer"]
 LossName = Literal["full", "sampled"]
 ENCODERS: Final = ("weighted-mean", "gru", "transformer")
 LOSSES: Final = ("full", "sampled")
+_SHAPE: Final = (
+    "encoder", "dimension", "window", "layers", "heads", "normalise", "temperature", "bias", "time_unit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class TowerParameters:
         heads: of attention, or poolings of the weighted mean.
         dropout: inside the encoder.
         event_dropout: share of a history's events that training hides.
+        basket: events of one basket, the events of one moment, that a pass shows at most, chosen anew in each; 0 shows
+            all. Large baskets would fill the window, and ask nearly the same over and over.
         id_dropout: share of the ids that training hides, where items have content.
         held_out: largest share of a user's items that is predicted from the rest, without an order.
         loss: over all items, or over sampled ones.
@@ -54,6 +59,7 @@ class TowerParameters:
     heads: int = 2
     dropout: float = 0.3
     event_dropout: float = 0.1
+    basket: int = 0
     id_dropout: float = 0.1
     held_out: float = 0.5
     loss: LossName = "full"
@@ -87,6 +93,10 @@ class TowerParameters:
                 raise DataError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
         if self.window < 2 or self.temperature <= 0 or self.learning_rate <= 0:
             raise DataError("window must be at least 2, temperature and learning_rate above 0")
+
+    def shape(self) -> dict[str, Any]:
+        """What weights belong to: a model that starts from them has to have the same."""
+        return {name: getattr(self, name) for name in _SHAPE}
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

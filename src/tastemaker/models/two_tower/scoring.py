@@ -25,8 +25,9 @@ class Scorer:
 
     Args:
         parameters: of the model.
-        vectors: float32 ``[n_items, width]``, what queries are multiplied with.
-        tower: its ``ask`` takes the arrays of :func:`query_rows` or :func:`query_bags`; made here or loaded.
+        vectors: float32 ``[n_items, width]``, what queries are multiplied with; the first ``dimension`` columns are
+            the items in histories, one more is a bias.
+        tower: a :class:`~tastemaker.models.two_tower.asking.QueryTower`, made here or loaded.
     """
 
     name = "two-tower"
@@ -58,6 +59,7 @@ class Scorer:
                 inputs = query_rows(asked, parameters.window, parameters.time_unit)
             else:
                 inputs = query_bags(asked)
+            inputs["vectors"] = self.vectors[inputs.pop("items"), : parameters.dimension]
             queries = self._tower.ask(**{name: tf.convert_to_tensor(each) for name, each in inputs.items()})
             found[users] = queries.numpy()[: len(users)]
         return found

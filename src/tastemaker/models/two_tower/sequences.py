@@ -61,6 +61,17 @@ def basket_starts(histories: Histories) -> npt.NDArray[np.bool_]:
     return begins
 
 
+def thinned(histories: Histories, most: int, generator: np.random.Generator) -> Histories:
+    """At most so many events of each basket, chosen at random."""
+    n = len(histories.items)
+    begins = basket_starts(histories)
+    basket = np.cumsum(begins) - 1
+    order = np.lexsort((generator.random(n), basket))
+    keep = np.empty(n, dtype=np.bool_)
+    keep[order] = np.arange(n) - np.flatnonzero(begins)[basket] < most
+    return histories.where(keep)
+
+
 def pack(histories: Histories, window: int, time_unit: float, generator: np.random.Generator) -> Packed:
     """Pack histories in their order.
 
@@ -151,6 +162,8 @@ def batches(
         taken = train.take(users)
         if parameters.event_dropout:
             taken = taken.where(generator.random(len(taken.items)) >= parameters.event_dropout)
+        if parameters.basket:
+            taken = thinned(taken, parameters.basket, generator)
         packed = pack(taken, window, time_unit, generator)
         columns = packed.rows(0, len(packed.items))
         if left is not None:
@@ -168,18 +181,18 @@ def batches(
 
 
 def query_rows(histories: Histories, window: int, time_unit: float) -> dict[str, npt.NDArray[np.generic]]:
-    """Histories to ask about: one row each, the newest events, the query at ``lengths``.
+    """Histories to ask about: one row each, the newest events, oldest first; row 0 of the catalogue as padding.
 
     Returns:
-        ``items``, ``types`` int32 and ``times`` float32 ``[users, window]``; ``lengths`` int32 ``[users]``: the start
-        token's place is 0, the newest event's is ``lengths``.
+        ``items``, ``types`` int32 and ``times`` float32 ``[users, window - 1]``, since the start token takes a place;
+        ``lengths`` int32 ``[users]``: events of each. Times count from the first event that is shown.
     """
     newest = histories.last(window - 1)
     users, lengths = newest.n_users, newest.lengths
-    at = (newest.rows, np.arange(len(newest.items)) - np.repeat(newest.offsets[:-1], lengths) + 1)
-    items = np.full((users, window), histories.n_items, dtype=np.int32)
-    types = np.zeros((users, window), dtype=np.int32)
-    times = np.zeros((users, window), dtype=np.float32)
+    at = (newest.rows, np.arange(len(newest.items)) - np.repeat(newest.offsets[:-1], lengths))
+    items = np.zeros((users, window - 1), dtype=np.int32)
+    types = np.zeros((users, window - 1), dtype=np.int32)
+    times = np.zeros((users, window - 1), dtype=np.float32)
     items[at] = newest.items
     if newest.types is not None:
         types[at] = newest.types

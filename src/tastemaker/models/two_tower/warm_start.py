@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.models.histories import Histories
 from tastemaker.models.two_tower.network import Network
+from tastemaker.models.two_tower.saved import Saved
 
 __all__ = ["Earlier", "named_weights", "take_over"]
 
 _PER_ITEM = ("ids", "bias")
+_PER_TYPE = ("kinds", "kind")
 
 
 @dataclass(frozen=True)
@@ -20,33 +23,35 @@ class Earlier:
     Attributes:
         weights: by name.
         rows: int64 ``[n_items]`` of the new catalogue: the item's row in the earlier one, -1 for a new item.
+        types: likewise of the event types.
+        until: time of the newest interaction that it learned from; None without times.
     """
 
     weights: dict[str, npt.NDArray[np.float32]]
     rows: npt.NDArray[np.int64]
+    types: npt.NDArray[np.int64]
+    until: float | None
 
     @classmethod
-    def of(
-        cls,
-        weights: dict[str, npt.NDArray[np.float32]],
-        n_items: int,
-        earlier: Sequence[str] | None,
-        present: Sequence[str] | None,
-    ) -> "Earlier":
-        """Match catalogues.
+    def of(cls, saved: Saved, train: Histories, vocabulary: Sequence[str] | None) -> "Earlier":
+        """Match catalogues and event types.
 
         Args:
-            weights: by name.
-            n_items: size of the new catalogue.
-            earlier: the ids of the earlier items in their order.
-            present: likewise of the new ones; without both, the new catalogue is the earlier one with items appended.
+            saved: the earlier model.
+            train: what the new one learns from.
+            vocabulary: ids of the new items in their order; where either model has none, the new catalogue is the
+                earlier one with items appended.
         """
-        known = len(next(values for name, values in weights.items() if _item_weight(name)))
-        if earlier is None or present is None:
-            rows = np.arange(n_items)
-            return cls(weights, np.where(rows < known, rows, -1))
-        place = {item: row for row, item in enumerate(earlier)}
-        return cls(weights, np.array([place.get(item, -1) for item in present], dtype=np.int64))
+        types = _matched(saved.type_names, train.type_names)
+        if saved.vocabulary is None or vocabulary is None:
+            rows = np.arange(train.n_items)
+            return cls(saved.weights(), np.where(rows < len(saved.vectors), rows, -1), types, saved.until)
+        return cls(saved.weights(), _matched(saved.vocabulary, vocabulary), types, saved.until)
+
+
+def _matched(earlier: Sequence[str], present: Sequence[str]) -> npt.NDArray[np.int64]:
+    place = {name: row for row, name in enumerate(earlier)}
+    return np.array([place.get(name, -1) for name in present], dtype=np.int64)
 
 
 def named_weights(network: Network) -> dict[str, npt.NDArray[np.float32]]:
@@ -55,20 +60,17 @@ def named_weights(network: Network) -> dict[str, npt.NDArray[np.float32]]:
 
 
 def take_over(network: Network, earlier: Earlier) -> None:
-    """Put earlier weights in place wherever name and shape agree; new items keep what they start from."""
+    """Put earlier weights in place wherever name and shape agree; new items and types keep what they start from."""
     for variable in network.trainable_variables:
         values = earlier.weights.get(variable.name)
         if values is None:
             continue
-        if _item_weight(variable.name):
+        name = variable.name.split(":", maxsplit=1)[0]
+        rows = earlier.rows if name in _PER_ITEM else earlier.types if name in _PER_TYPE else None
+        if rows is None:
+            if values.shape == tuple(variable.shape):
+                variable.assign(values)
+        elif len(rows) and values.shape[1:] == tuple(variable.shape)[1:]:
             present = variable.numpy()
-            if values.shape[1:] == present.shape[1:]:
-                kept = earlier.rows >= 0
-                present[kept] = values[earlier.rows[kept]]
-                variable.assign(present)
-        elif values.shape == tuple(variable.shape):
-            variable.assign(values)
-
-
-def _item_weight(name: str) -> bool:
-    return name.split(":", maxsplit=1)[0] in _PER_ITEM
+            present[rows >= 0] = values[rows[rows >= 0]]
+            variable.assign(present)

@@ -80,14 +80,13 @@ def test_query_rows_keep_the_newest_events(window: int) -> None:
     rows = query_rows(_histories().take(np.array([0, 1])), window, time_unit=2.0)
     kept = min(3, window - 1)
     assert rows["lengths"].tolist() == [kept, min(2, window - 1)]
-    assert rows["items"][0, 1 : kept + 1].tolist() == [0, 1, 2][-kept:]
-    assert rows["items"][0, 0] == 5
+    assert rows["items"][0, :kept].tolist() == [0, 1, 2][-kept:]
     # Times count from the first event that is kept, in units of 2.
-    assert rows["times"][0, kept] == pytest.approx((kept - 1) / 2)
+    assert rows["times"][0, kept - 1] == pytest.approx((kept - 1) / 2)
 
 
 def test_query_rows_of_nobody_are_the_start_alone() -> None:
     empty = Histories.of([], [], n_users=2, n_items=5, times=[])
     rows = query_rows(empty, 4, 1.0)
     assert rows["lengths"].tolist() == [0, 0]
-    assert (rows["items"] == 5).all()
+    assert rows["items"].shape == (2, 3)

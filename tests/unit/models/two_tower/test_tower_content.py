@@ -1,6 +1,7 @@
 """Content of items as numbers, and what is chosen for the data."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,14 +10,20 @@ import pytest
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
 from tastemaker.models.two_tower.configuration import configure
-from tastemaker.models.two_tower.content import content_scale, encode_content
+from tastemaker.models.two_tower.content import ItemFacts, content_scale, encode_content
+from tastemaker.models.two_tower.item_table import facts_of_table
 from tastemaker.models.two_tower.parameters import TowerParameters
 
 
+def _facts(columns: dict[str, Any]) -> ItemFacts:
+    facts = facts_of_table(pa.table(columns))
+    assert facts is not None
+    return facts
+
+
 def test_new_items_are_read_as_the_known_ones_were() -> None:
-    known = pa.table({"title": ["A b", "b C", None], "category": ["x/y", "x/z", ""], "price": [0.0, np.e - 1, None]})
+    known = _facts({"title": ["A b", "b C", None], "category": ["x/y", "x/z", ""], "price": [0.0, np.e - 1, None]})
     scale = content_scale(known, None, 0.0)
-    assert scale is not None
     content = encode_content(known, scale)
     assert content.tokens[0, 1] == content.tokens[1, 0] > 0  # the same word, whatever its case
     assert (content.tokens[2] == 0).all()
@@ -24,7 +31,7 @@ def test_new_items_are_read_as_the_known_ones_were() -> None:
     assert content.categories[0, 1] != content.categories[1, 1]
     # log(1 + price) is 0 and 1: mean 1/2, spread 1/2.
     np.testing.assert_allclose(content.numbers[:, :2], [[-1, 1], [1, 1], [0, 0]], atol=1e-6)
-    fresh = encode_content(pa.table({"price": [np.e**2 - 1]}), scale)
+    fresh = encode_content(_facts({"price": [np.e**2 - 1]}), scale)
     np.testing.assert_allclose(fresh.numbers[0, :2], [3, 1], atol=1e-6)  # (2 - 1/2) / (1/2)
     assert fresh.vector.shape == (1, 0)
 
@@ -32,30 +39,30 @@ def test_new_items_are_read_as_the_known_ones_were() -> None:
 def test_ages_count_from_the_newest_interaction() -> None:
     moments = pa.array([datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC), None])
     now = datetime(2024, 1, 2, tzinfo=UTC).timestamp() * 1e6
-    items = pa.table({"created_at": moments})
+    items = _facts({"created_at": moments})
     scale = content_scale(items, now, 86_400e6)
-    assert scale is not None
     numbers = encode_content(items, scale).numbers
     # log(1 + age in days) is log 2 and 0: standardised 1 and -1; unknown is 0.
     np.testing.assert_allclose(numbers[:, 2:], [[1, 1], [-1, 1], [0, 0]], atol=1e-6)
 
 
 def test_vectors_from_outside_get_unit_length_and_one_width() -> None:
-    items = pa.table({"vector": [[3.0, 4.0], None, [0.0, 2.0]]})
+    items = _facts({"vector": [[3.0, 4.0], None, [0.0, 2.0]]})
     scale = content_scale(items, None, 0.0)
-    assert scale is not None
     np.testing.assert_allclose(encode_content(items, scale).vector, [[0.6, 0.8], [0, 0], [0, 1]], atol=1e-6)
+    with pytest.raises(DataError, match="length 3"):
+        encode_content(_facts({"vector": [[1.0, 2.0, 3.0]]}), scale)
     with pytest.raises(DataError, match="lengths"):
-        encode_content(pa.table({"vector": [[1.0, 2.0, 3.0]]}), scale)
+        _facts({"vector": [[1.0, 2.0, 3.0], [1.0]]})
 
 
 def test_items_with_nothing_known_have_no_content() -> None:
-    assert content_scale(pa.table({"item_id": [1, 2]}), None, 0.0) is None
+    assert facts_of_table(pa.table({"item_id": [1, 2]})) is None
 
 
 def test_a_price_that_is_no_number_is_named() -> None:
     with pytest.raises(DataError, match="price"):
-        content_scale(pa.table({"price": ["cheap"]}), None, 0.0)
+        _facts({"price": ["cheap"]})
 
 
 def _histories(times: list[float] | None) -> Histories:
