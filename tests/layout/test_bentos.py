@@ -109,7 +109,13 @@ def test_bento_has_the_code_that_serves_and_no_other(built):
     packages = {path.split("/")[1] for path in files if path.startswith("tastemaker/") and path.count("/") > 1}
     assert packages == {"broker", "events", "features", "models", "retrieval", "release", "serving"}
     models = {path for path in files if path.startswith("tastemaker/models/")}
-    assert {path.split("/")[2] for path in models} == {"__init__.py", "ranker"}  # no model that only trains
+    assert {path.split("/")[2] for path in models} == {
+        "__init__.py",
+        "ranker",
+        "two_tower",
+    }  # no model that only trains
+    towers = {path.rsplit("/", 1)[1] for path in models if "/two_tower/" in path}
+    assert towers == {"__init__.py", "content.py", "parameters.py", "progress.py", "saved.py"}  # what reads an export
     others = {path for path in files if not path.startswith(("tastemaker/", "bentos/recommender/"))}
     assert others == {"bentofile.yaml"}
 
@@ -137,7 +143,7 @@ import tastemaker
 from bentos.recommender import service as module
 for name in {unwanted!r}:  # as if they were not installed
     sys.modules[name] = None
-import tastemaker.broker.kafka, tastemaker.serving.recommender
+import tastemaker.broker.kafka, tastemaker.serving.recommender, tastemaker.models.two_tower.saved
 print(tastemaker.__file__)
 print(module._release_dir())
 """
