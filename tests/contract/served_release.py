@@ -20,7 +20,7 @@ from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranker_parameters import ReleaseRankerParameters
 from tastemaker.release.ranking_features import RankingLayout
-from tastemaker.release.tower_parameters import TowerParameters
+from tastemaker.release.tower_parameters import ReleaseTowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.settings import Settings
 from tastemaker.training.pipeline import TrainingRun, fit_ranker, fit_retrieval_for_serving, write_release
@@ -30,7 +30,9 @@ CUT = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 60
 ITEMS = 24
 SMALL = TrainingParameters(
-    towers=TowerParameters(dimension=8, epochs=2, batch_pairs=64, history=10),
+    towers=ReleaseTowerParameters(
+        encoder="weighted-mean", chosen={"dimension": 8, "epochs": 2, "batch": 64, "window": 11, "compiled": False}
+    ),
     ranker=ReleaseRankerParameters(hidden=(8,), epochs=2),
     retrieval=RetrievalParameters(limit=32),
 )

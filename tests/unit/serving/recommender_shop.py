@@ -19,7 +19,7 @@ from tastemaker.features.streaming.state import ConsumedEvent, ConsumedItem, Fea
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.ranker_parameters import ReleaseRankerParameters
-from tastemaker.release.tower_parameters import TowerParameters
+from tastemaker.release.tower_parameters import ReleaseTowerParameters
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.serving.recommender import Recommender
 from tastemaker.settings import Settings
@@ -31,7 +31,13 @@ CATEGORIES = ("kitchen", "garden", "toys", "office")
 PER_CATEGORY = 12
 USERS = 80
 PARAMETERS = TrainingParameters(
-    towers=TowerParameters(dimension=16, epochs=16, batch_pairs=128, history=50),
+    towers=ReleaseTowerParameters(
+        encoder="weighted-mean",
+        chosen={
+            "dimension": 16, "epochs": 8, "batch": 256, "window": 32, "learning_rate": 0.01, "average": 0.9,
+            "compiled": False,
+        },  # fmt: skip
+    ),
     ranker=ReleaseRankerParameters(hidden=(16,), epochs=16, batch_lists=16),
     retrieval=RetrievalParameters(limit=48),
 )

@@ -43,7 +43,7 @@ class QueryTower(tf.Module):  # type: ignore[misc, name-defined]
             # What comes after the newest event is a history of its own, which the query does not see.
             segments = tf.where(at > lengths[:, None], -1, 0)
             packed = {"types": types, "times": times, "segments": segments, "groups": tf.zeros_like(types) + at}
-            return tf.gather(network.queries(events, packed), tf.range(users) * window + lengths)
+            return network.newest_queries(events, packed, lengths)
 
         def bags(vectors: Any, types: Any, rows: Any, weights: Any, users: Any) -> Any:
             return network.queries(vectors, {"types": types, "rows": rows, "weights": weights}, users)

@@ -69,13 +69,31 @@ class Network(tfrs.Model):  # type: ignore[misc, name-defined]
             with a bias.
         """
         if self.parameters.ordered:
-            if self.parameters.normalise:
-                events *= self.parameters.dimension**0.5
-            if self.kinds is not None:
-                events += tf.gather(self.kinds, inputs["types"])
-            encoded = tf.reshape(self.encoder(events, inputs, noise), [-1, self.parameters.dimension])
+            encoded = self.encoder(self._entering(events, inputs), inputs, noise)
+            encoded = tf.reshape(encoded, [-1, self.parameters.dimension])
         else:
             encoded = self.encoder(events, inputs, users, noise)
+        return self._finished(encoded)
+
+    def newest_queries(self, events: Any, inputs: dict[str, Any], at: Any) -> Any:
+        """As :meth:`queries`, at one position of each row: float32 ``[rows, width]``.
+
+        Args:
+            events: likewise.
+            inputs: likewise; one history in each row.
+            at: int32 ``[rows]``, the newest event's position.
+        """
+        entering = self._entering(events, inputs)
+        if isinstance(self.encoder, WeightedMean):
+            return self._finished(self.encoder.newest(entering, inputs, at))
+        return self._finished(tf.gather(self.encoder(entering, inputs), at, batch_dims=1))
+
+    def _entering(self, events: Any, inputs: dict[str, Any]) -> Any:
+        if self.parameters.normalise:
+            events *= self.parameters.dimension**0.5
+        return events if self.kinds is None else events + tf.gather(self.kinds, inputs["types"])
+
+    def _finished(self, encoded: Any) -> Any:
         found = self.items.finish(encoded) * self.scale
         return found if self.items.bias is None else tf.concat([found, tf.ones_like(found[:, :1])], axis=1)
 
