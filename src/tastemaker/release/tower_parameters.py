@@ -1,6 +1,6 @@
 """Parameters of the two towers of a release; apart from the model, so that they can be read without TensorFlow."""
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,6 +10,22 @@ from tastemaker.models.two_tower.parameters import TowerParameters
 __all__ = ["ReleaseTowerParameters"]
 
 
+# What measured best on Online Retail's purchases before the cut, in the time that a release may take: histories of
+# large baskets, of which each pass shows a part, so that a query looks back over a dozen of them.
+_MEASURED: Final = {
+    "dimension": 64,
+    "window": 128,
+    "basket": 8,
+    "heads": 4,
+    "dropout": 0.1,
+    "event_dropout": 0.0,
+    "temperature": 0.1,
+    "learning_rate": 0.006,
+    "average": 0.95,
+    "epochs": 7,
+}
+
+
 class ReleaseTowerParameters(BaseModel):
     """What is chosen of the towers, and how long they may take.
 
@@ -17,7 +33,7 @@ class ReleaseTowerParameters(BaseModel):
         encoder: of histories: "weighted-mean", "gru", "transformer", or "auto": what measured best for the kind of
             data.
         chosen: any further of :class:`~tastemaker.models.two_tower.parameters.TowerParameters` by name; what is left
-            out is decided by the data.
+            out, or "auto", is decided by the data. What is given replaces all of the defaults.
         minutes: after which a fit ends with the best that it has.
         warm_epochs: passes over the data, at most, of a fit that starts from an earlier release.
         tuning_minutes: for a search for better values before the fit that is served; 0 searches nothing.
@@ -27,7 +43,7 @@ class ReleaseTowerParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: str = "weighted-mean"
-    chosen: dict[str, bool | int | float | str] = {}
+    chosen: dict[str, bool | int | float | str] = dict(_MEASURED)
     minutes: float = Field(default=30.0, gt=0)
     warm_epochs: int = Field(default=1, ge=1)
     tuning_minutes: float = Field(default=0.0, ge=0)
