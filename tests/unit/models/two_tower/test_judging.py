@@ -72,3 +72,18 @@ def test_ndcg_is_that_of_the_evaluation() -> None:
     found = ndcg_at(_Fixed(scores), Validation(history, relevant, exclude_seen=False), 20)
     ranked = np.argsort(-scores, axis=1, kind="stable")[:, :20]
     assert abs(found - per_user(ranked, relevant.items.reshape(40, 3).astype(np.int64))["ndcg"].mean()) < 1e-9
+
+
+def test_hold_out_beside_an_earlier_model_takes_users_who_came_since() -> None:
+    # 1,000 users at moments 0 to 4; of these, 100 come once more, after the earlier model was trained.
+    late = Histories.of(
+        np.append(np.repeat(np.arange(1_000), 5), np.arange(100)),
+        np.append(np.tile(np.arange(5), 1_000), np.zeros(100, np.int64)),
+        n_users=1_000, n_items=5, times=np.append(np.tile(np.arange(5), 1_000), np.full(100, 9)),
+    )  # fmt: skip
+    kept, validation = hold_out(late, np.random.default_rng(0), since=4.0)
+    assert validation is not None
+    assert validation.history.n_users == 25  # a quarter of them
+    assert set(validation.relevant.items.tolist()) == {0}
+    assert len(kept.items) == 5_100 - 25
+    assert hold_out(late, np.random.default_rng(0), since=9.0)[1] is None

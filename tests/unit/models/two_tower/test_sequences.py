@@ -5,7 +5,7 @@ import pytest
 
 from tastemaker.models.histories import Histories
 from tastemaker.models.two_tower.parameters import TowerParameters
-from tastemaker.models.two_tower.sequences import basket_starts, batches, pack, query_rows
+from tastemaker.models.two_tower.sequences import basket_starts, batches, pack, query_rows, thinned
 
 
 def _histories() -> Histories:
@@ -90,3 +90,12 @@ def test_query_rows_of_nobody_are_the_start_alone() -> None:
     rows = query_rows(empty, 4, 1.0)
     assert rows["lengths"].tolist() == [0, 0]
     assert rows["items"].shape == (2, 3)
+
+
+def test_large_baskets_are_thinned_and_small_ones_stay_whole() -> None:
+    # One user with baskets of 5, 1 and 3 items.
+    histories = Histories.of([0] * 9, range(9), n_users=1, n_items=9, times=[0] * 5 + [1] + [2] * 3)
+    found = thinned(histories, 3, np.random.default_rng(1))
+    assert [int((found.times == moment).sum()) for moment in (0, 1, 2)] == [3, 1, 3]
+    other = thinned(histories, 3, np.random.default_rng(2))
+    assert found.items.tolist() != other.items.tolist()
