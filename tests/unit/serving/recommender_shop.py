@@ -34,9 +34,14 @@ PARAMETERS = TrainingParameters(
     towers=ReleaseTowerParameters(
         encoder="weighted-mean",
         chosen={
-            "dimension": 16, "epochs": 8, "batch": 256, "window": 32, "learning_rate": 0.01, "average": 0.9,
+            "dimension": 16,
+            "epochs": 8,
+            "batch": 256,
+            "window": 32,
+            "learning_rate": 0.01,
+            "average": 0.9,
             "compiled": False,
-        },  # fmt: skip
+        },
     ),
     ranker=ReleaseRankerParameters(hidden=(16,), epochs=16, batch_lists=16),
     retrieval=RetrievalParameters(limit=48),
