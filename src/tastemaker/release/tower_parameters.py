@@ -22,7 +22,7 @@ _MEASURED: Final = {
     "temperature": 0.1,
     "learning_rate": 0.006,
     "average": 0.95,
-    "epochs": 7,
+    "epochs": 5,
 }
 
 

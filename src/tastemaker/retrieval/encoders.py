@@ -79,7 +79,11 @@ class QueryEncoder:
             tf.TensorSpec((1, self._n), tf.float32),
             tf.TensorSpec((1,), tf.int32),
         ]
-        return tf.function(lambda *asked: self._tower.ask(*asked), input_signature=signature).get_concrete_function()
+
+        def ask(*asked: Any) -> Any:
+            return self._tower.ask(*asked)
+
+        return tf.function(ask, input_signature=signature).get_concrete_function()
 
     def __call__(
         self, histories: Sequence[History], now_us: int, vectors: npt.NDArray[np.float32]
