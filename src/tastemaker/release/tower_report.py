@@ -37,8 +37,8 @@ class TowerReport(BaseModel):
         configuration: all parameters, with what the data decided.
         steps: taken at each evaluation.
         loss: mean since the evaluation before; None where no step was taken.
-        ndcg: of the validation users' last baskets, after each of ``steps``; the number of steps where there were too
-            few users to hold out.
+        ndcg: of the validation users' last baskets, after each of ``steps``; None where there were too few users to
+            hold out.
         stopped: why training ended: "patience", "epochs" or "deadline".
         warm: whether it started from an earlier release's weights.
         trials: of the search for the configuration; empty without one.
@@ -49,7 +49,7 @@ class TowerReport(BaseModel):
     configuration: dict[str, Any]
     steps: tuple[int, ...]
     loss: tuple[float | None, ...]
-    ndcg: tuple[float, ...]
+    ndcg: tuple[float | None, ...]
     stopped: str
     warm: bool
     trials: tuple[TowerTrial, ...] = ()
@@ -61,19 +61,30 @@ class TowerReport(BaseModel):
             configuration=parameters.to_json(),
             steps=tuple(curve.steps),
             loss=tuple(None if math.isnan(value) else round(value, 5) for value in curve.loss),
-            ndcg=tuple(round(value, 5) for value in curve.ndcg),
+            # A curve without validation counts steps in its place, so that the last weights are the best.
+            ndcg=tuple(
+                None if value == steps else round(value, 5)
+                for steps, value in zip(curve.steps, curve.ndcg, strict=True)
+            ),
             stopped=curve.stopped,
             warm=warm,
             trials=trials,
         )
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The best validation NDCG, where there is one."""
+        judged = [value for value in self.ndcg if value is not None]
+        return {"two_tower_ndcg": max(judged)} if judged else {}
 
     def lines(self) -> list[str]:
         """For people, one line each."""
         shown = ("encoder", "dimension", "window", "basket", "loss", "temperature", "batch", "learning_rate", "epochs")
         settings = ", ".join(f"{name} {_short(self.configuration[name])}" for name in shown)
         found = [f"towers: {settings}{'; started from an earlier release' if self.warm else ''}"]
-        curve = ", ".join(f"{value:.4f} after {steps}" for steps, value in zip(self.steps, self.ndcg, strict=True))
-        found.append(f"validation NDCG by steps: {curve or 'none'}; ended by {self.stopped}")
+        judged = [(value, steps) for steps, value in zip(self.steps, self.ndcg, strict=True) if value is not None]
+        curve = ", ".join(f"{value:.4f} after {steps} steps" for value, steps in judged)
+        found.append(f"validation NDCG: {curve or 'too few users to hold out'}; ended by {self.stopped}")
         for trial in self.trials:
             values = _values(trial.values)
             figure = trial.error if trial.ndcg is None else f"NDCG {trial.ndcg:.4f}"

@@ -234,7 +234,7 @@ def write_release(
         ranking_features=ranker.features,
         parameters=run.parameters,
         towers=retrieval.towers,
-        metrics={"two_tower_ndcg": max(retrieval.towers.ndcg, default=0.0), **ranker.metrics},
+        metrics={**retrieval.towers.metrics, **ranker.metrics},
         seconds={step: round(value, 1) for step, value in seconds.items()},
     )
     card.write(run.out_dir)

@@ -85,7 +85,7 @@ def test_killed_run_goes_on_from_its_checkpoints_in_the_runs_directory(champion)
 
     def killer(line: str) -> None:
         lines.append(line)
-        if sum("validation" in one for one in lines) == 3:
+        if sum("two-tower" in one for one in lines) == 3:
             raise Killed
 
     run = dataclasses.replace(champion, out_dir=champion.settings.home / "killed", progress=killer)
@@ -94,6 +94,6 @@ def test_killed_run_goes_on_from_its_checkpoints_in_the_runs_directory(champion)
     assert (run.checkpoints_dir / TOWERS / "state.json").exists()
     after: list[str] = []
     resumed = fit_retrieval_for_serving(dataclasses.replace(run, progress=after.append))
-    judged = [line for line in after if "validation" in line]
+    judged = [line for line in after if "two-tower" in line]
     assert judged[0] == lines[-1]  # told, but not kept: it is made once more, and none before it
     assert resumed.towers == ModelCard.read(champion.out_dir).towers

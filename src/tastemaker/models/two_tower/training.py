@@ -116,4 +116,5 @@ class Training:
         self._cost_s = max(self._cost_s, time.monotonic() - started)
         state.waited = 0 if better else state.waited + 1
         state.curve.add(state.steps, loss, value)
-        self._progress(f"two-tower: {state.steps} steps, loss {loss:.4f}, validation NDCG {value:.4f}")
+        judged = f", validation NDCG {value:.4f}" if self._evaluate is not None else ""
+        self._progress(f"two-tower: {state.steps} steps, loss {loss:.4f}{judged}")
