@@ -18,10 +18,10 @@ from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
 from tastemaker.models.pipeline.sources import choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
-from tastemaker.models.pipeline.tuning import Tuned, tune
 from tastemaker.models.protocol import FitContext, Model, Scores
 from tastemaker.models.ranking import blocks, top_k
 from tastemaker.models.registry import create
+from tastemaker.models.tuning import Tuned, tune
 from tastemaker.models.validation import Validation, validation_part
 
 __all__ = ["Pipeline"]
