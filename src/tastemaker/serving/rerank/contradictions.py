@@ -24,7 +24,9 @@ def contradictions(rules: Iterable[Rule]) -> list[str]:
     for rule in enabled:
         if rule.position is not None:
             pins[rule.position].append(rule)
-        whole = not (rule.where.categories or rule.where.brands) and rule.where.price_from is rule.where.price_to is None
+        whole = (
+            not (rule.where.categories or rule.where.brands) and rule.where.price_from is rule.where.price_to is None
+        )
         target = {"exclude": excluded, "boost": pushed, "bury": pushed}.get(rule.kind)
         if whole and target is not None:
             for item_id in rule.where.item_ids:

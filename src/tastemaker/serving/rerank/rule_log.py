@@ -1,8 +1,8 @@
 """The rules' audit trail: a file that only grows, one JSON line per change, from which the rules are folded.
 
-Each line says who changed what, when and why, and carries a hash over itself and the line before, so that no past change
-can be altered unnoticed. A change is one line and one write: after a crash it is there as a whole, or its half line,
-which nobody was told of, is dropped.
+Each line says who changed what, when and why, and carries a hash over itself and the line before, so that no past
+change can be altered unnoticed. A change is one line and one write: after a crash it is there as a whole, or its half
+line, which nobody was told of, is dropped.
 """
 
 import fcntl
@@ -98,7 +98,7 @@ class RuleLog:
         changes: list[Change] = []
         rules: dict[str, Rule] = {}
         link = _NO_LINK
-        for number, line in enumerate(raw[:size].splitlines(), start=1):
+        for number, line in enumerate(raw[:size].split(b"\n")[:-1], start=1):
             try:
                 change = msgspec.json.decode(line, type=Change)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -1,0 +1,55 @@
+"""What rules look at of a catalogue: which row an id is, and each row's category and brand as numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.events.item import Item
+
+__all__ = ["CatalogueFacts"]
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogueFacts:
+    """One state of a catalogue; the codes of a request's candidates must be these.
+
+    Attributes:
+        version: anything that differs when items, categories or brands do.
+        row_of: the row of each item id.
+        categories: int64 ``[rows]``, index into ``category_paths``; -1 for none.
+        category_paths: every category as one text, such as ``kitchen/mugs``.
+        brands: int64 ``[rows]``, index into ``brand_names``; -1 for none.
+        brand_names: every brand.
+    """
+
+    version: str | int
+    row_of: Mapping[str, int]
+    categories: npt.NDArray[np.int64]
+    category_paths: Sequence[str]
+    brands: npt.NDArray[np.int64]
+    brand_names: Sequence[str]
+
+    @classmethod
+    def of(cls, row_of: Mapping[str, int], items: Sequence[Item | None], version: str | int) -> Self:
+        """The facts of some items.
+
+        Args:
+            row_of: the row of each id.
+            items: by row; None for one that was removed.
+            version: of this state.
+        """
+        paths: dict[tuple[str, ...], int] = {}
+        brands: dict[str, int] = {}
+        category = [paths.setdefault(item.category, len(paths)) if item and item.category else -1 for item in items]
+        brand = [brands.setdefault(item.brand, len(brands)) if item and item.brand else -1 for item in items]
+        return cls(
+            version,
+            row_of,
+            np.array(category, dtype=np.int64),
+            ["/".join(path) for path in paths],
+            np.array(brand, dtype=np.int64),
+            list(brands),
+        )
