@@ -2,14 +2,27 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from tastemaker.serving.rerank.rule import Rule
 
-__all__ = ["contradictions"]
+__all__ = ["Contradiction", "contradictions"]
 
 
-def contradictions(rules: Iterable[Rule]) -> list[str]:
-    """What does not go together, in words, with what serving will do about it.
+class Contradiction(NamedTuple):
+    """Two rules that do not go together.
+
+    Attributes:
+        rules: their ids.
+        text: what does not go together, and what serving does about it.
+    """
+
+    rules: tuple[str, str]
+    text: str
+
+
+def contradictions(rules: Iterable[Rule]) -> list[Contradiction]:
+    """The pairs of rules that do not go together, at some time on some surface.
 
     Found by what rules name: positions and item ids. What rules on categories, brands and prices do to the same item is
     seen in a list's effects.
@@ -31,25 +44,28 @@ def contradictions(rules: Iterable[Rule]) -> list[str]:
         if whole and target is not None:
             for item_id in rule.where.item_ids:
                 target[item_id].append(rule)
-    found = []
+    found: list[Contradiction] = []
     for position, rivals in sorted(pins.items()):
         for index, second in enumerate(rivals):
             first = next((rule for rule in rivals[:index] if _meet(rule, second)), None)
             if first is not None:
-                found.append(
+                text = (
                     f"{first.id} and {second.id} both pin position {position}: {first.id} was added first and has it,"
                     f" {second.id} gets the next free one"
                 )
+                found.append(Contradiction((first.id, second.id), text))
     for rule in enabled:
         for item_id in rule.where.item_ids if rule.kind != "exclude" else ():
             out = next((other for other in excluded.get(item_id, ()) if _meet(other, rule)), None)
             if out is not None:
-                found.append(f"{rule.id} is to {rule.kind} {item_id}, which {out.id} excludes: it stays out")
+                text = f"{rule.id} is to {rule.kind} {item_id}, which {out.id} excludes: it stays out"
+                found.append(Contradiction((rule.id, out.id), text))
     for item_id, rivals in pushed.items():
         up = next((rule for rule in rivals if rule.kind == "boost"), None)
         down = next((rule for rule in rivals if rule.kind == "bury"), None)
         if up is not None and down is not None and _meet(up, down):
-            found.append(f"{up.id} boosts and {down.id} buries {item_id}: both count, one against the other")
+            text = f"{up.id} boosts and {down.id} buries {item_id}: both count, one against the other"
+            found.append(Contradiction((up.id, down.id), text))
     return found
 
 

@@ -20,12 +20,12 @@ _Bools = npt.NDArray[np.bool_]
 def effects_of(outcome: Outcome) -> tuple[Effect, ...]:
     """For every rule in the order in which they apply: the candidates whose place it changed.
 
-    An exclusion, boost or bury is told of the candidates that it is about; the others move because these do. Up to the
-    last of them, places are those among all candidates. From diversity on they are those in the list, and what neither
-    was within its length nor gets into it is left out.
+    An exclusion, boost or bury is told of the candidates that it is about and of those that are shown in the end; the
+    others only move because these do. Up to the last of them, places are those among all candidates. From diversity on they are those in the list,
+    and what never was within its length keeps the place that it had.
     """
     prepared = outcome.prepared
-    told = _Told(prepared)
+    told = _Told(prepared, outcome.order)
     _tell_removals(prepared, told)
     _tell_weights(prepared, told)
     _tell_selection(outcome, told)
@@ -35,9 +35,11 @@ def effects_of(outcome: Outcome) -> tuple[Effect, ...]:
 class _Told:
     """The places so far, and what was told."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: Prepared, order: _Ints) -> None:
         self._rows, self._size = prepared.given.rows, prepared.size
         given = prepared.given
+        self._shown = np.zeros(len(given), dtype=np.bool_)
+        self._shown[order] = True
         self.gone = np.zeros(len(given), dtype=np.bool_)
         self.utility = utilities(given.scores, given.margins, given.stock, 0.0, 0.0, 1.0)
         self._places = self._ranked()
@@ -45,13 +47,15 @@ class _Told:
 
     def rank(self, rule: str, about: _Bools | None = None) -> None:
         """Tell what a rule did by changing :attr:`utility` or :attr:`gone`."""
-        self._tell(rule, self._ranked(), about)
+        self._tell(rule, self._ranked(), None if about is None else about | self._shown)
 
     def fill(self, rule: str | Callable[[int], str], order: _Ints) -> None:
         """Tell what a rule did to the list."""
         after = np.zeros(len(self._places), dtype=np.int64)
         after[order] = np.arange(1, len(order) + 1)
-        self._tell(rule, after, (after > 0) | (self._places <= self._size))
+        # What is past the end of the list all along keeps its place among all candidates.
+        beyond = (after == 0) & (self._places > self._size)
+        self._tell(rule, np.where(beyond, self._places, after), None)
 
     def _tell(self, rule: str | Callable[[int], str], after: _Ints, about: _Bools | None) -> None:
         changed = after != self._places

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from tastemaker.errors import DataError
-from tastemaker.serving.rerank.rule import Rule
+from tastemaker.serving.rerank.rule import Kind, Rule
 
 __all__ = ["parse_rules", "read_rule_file", "rule_from"]
 
@@ -73,11 +73,14 @@ def rule_from(value: object) -> Rule:
     for name in ("from", "until"):
         if fields.get(name) is not None:
             fields[name] = _moment(name, fields[name])
+    if "kind" in fields and fields["kind"] not in get_args(Kind):
+        raise DataError(f"kind {fields['kind']!r} is none of {', '.join(get_args(Kind))}")
     named = f"{fields['id']}: " if isinstance(fields.get("id"), str) else ""
     try:
         return msgspec.convert(fields, Rule)
     except msgspec.ValidationError as error:
-        raise DataError(f"{named}{error}") from error
+        problem = str(error).removeprefix(f"rule {named}")
+        raise DataError(f"{named}{problem}") from error
 
 
 def _moment(name: str, value: object) -> datetime:
