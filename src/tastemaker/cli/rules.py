@@ -197,7 +197,7 @@ def history_command(
         return
     if rule_id and not changes:
         raise DataError(f"no rule was ever called {rule_id}; `tastemaker rules history` shows all changes")
-    console.print(f"{len(changes):,} changes", highlight=False)
+    console.print(f"{len(changes):,} change{'' if len(changes) == 1 else 's'}", highlight=False)
     if changes:
         console.print(changes_table(changes[:limit]), markup=False)
     if len(changes) > limit:

@@ -14,7 +14,7 @@ __all__ = ["CatalogueFacts"]
 
 @dataclass(frozen=True, eq=False)
 class CatalogueFacts:
-    """One state of a catalogue; the codes of a request's candidates must be these.
+    """One state of a catalogue. Codes mean something within it only: see :meth:`codes`.
 
     Attributes:
         version: anything that differs when items, categories or brands do.
@@ -31,6 +31,21 @@ class CatalogueFacts:
     category_paths: Sequence[str]
     brands: npt.NDArray[np.int64]
     brand_names: Sequence[str]
+
+    def codes(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Categories and brands of some rows; -1 for those that the catalogue did not have yet.
+
+        Args:
+            rows: int64 ``[n]``.
+        """
+        n = len(self.categories)
+        if len(rows) == 0 or int(rows.max()) < n:
+            return self.categories[rows], self.brands[rows]
+        known = rows < n
+        within = np.where(known, rows, 0)
+        if n == 0:
+            return np.full_like(rows, -1), np.full_like(rows, -1)
+        return np.where(known, self.categories[within], -1), np.where(known, self.brands[within], -1)
 
     @classmethod
     def of(cls, row_of: Mapping[str, int], items: Sequence[Item | None], version: str | int) -> Self:

@@ -1,38 +1,20 @@
 """Rules laid out for the request path: for each class of items, and each item that is named, the rules about it."""
 
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
+from tastemaker.serving.rerank.match_kernel import CAP, PIN, Postings
 from tastemaker.serving.rerank.rule import Rule
 from tastemaker.serving.rerank.rule_set import RuleSet
 
-__all__ = ["BOOST", "BURY", "CAP", "EXCLUDE", "NO_RULES", "PIN", "ActiveRules", "CompiledRules", "Postings"]
-
-BOOST: Final = 0
-BURY: Final = 1
-PIN: Final = 2
-EXCLUDE: Final = 3
-CAP: Final = 4
+__all__ = ["NO_RULES", "ActiveRules", "CompiledRules"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
-
-
-class Postings(NamedTuple):
-    """Rules by key, keys ascending: those of ``keys[i]`` are ``rules[starts[i]:starts[i + 1]]``, ascending.
-
-    Attributes:
-        keys: int64 ``[m]``.
-        starts: int64 ``[m + 1]``.
-        rules: int64, numbers of rules.
-    """
-
-    keys: _Ints
-    starts: _Ints
-    rules: _Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +44,13 @@ class CompiledRules:
 
     Attributes:
         version: of the rule set.
-        catalogue_version: of the catalogue's facts.
+        facts: of the catalogue; a request takes its candidates' categories and brands from these.
         rules: the enabled ones, in their order; their numbers are used everywhere below.
-        kinds: int64 ``[rules]``, :data:`BOOST` and so on.
+        kinds: int64 ``[rules]``, :data:`~tastemaker.serving.rerank.match_kernel.BOOST` and so on.
         log_factors: float64 ``[rules]``, what is added to a matching item's utility; 0 except for boost and bury.
         limits: int64 ``[rules]``, of caps.
         price_from: float64 ``[rules]``, NaN for a rule without a price range.
         price_to: likewise.
-        brands: how many the catalogue has; makes the key of a class.
         by_class: rules that name no items and some category or brand.
         by_row: rules that name items.
         everywhere: int64, rules that name neither.
@@ -79,14 +60,13 @@ class CompiledRules:
     """
 
     version: str
-    catalogue_version: str | int
+    facts: CatalogueFacts
     rules: tuple[Rule, ...]
     kinds: _Ints
     log_factors: _Floats
     limits: _Ints
     price_from: _Floats
     price_to: _Floats
-    brands: int
     by_class: Postings
     by_row: Postings
     everywhere: _Ints
@@ -128,9 +108,10 @@ class CompiledRules:
 
 def _none() -> ActiveRules:
     ints, floats = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float64)
+    facts = CatalogueFacts("", {}, ints, (), ints, ())
     nothing = Postings(ints, np.zeros(1, dtype=np.int64), ints)
     compiled = CompiledRules(
-        RuleSet().version, "", (), ints, floats, ints, floats, floats, 0, nothing, nothing, ints, ints.reshape(0, 2), {}
+        RuleSet().version, facts, (), ints, floats, ints, floats, floats, nothing, nothing, ints, ints.reshape(0, 2), {}
     )
     return compiled.at("", 0)
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
-from tastemaker.serving.rerank.compiled_rules import BOOST, BURY, CAP, EXCLUDE, PIN, CompiledRules, Postings
+from tastemaker.serving.rerank.compiled_rules import CompiledRules
+from tastemaker.serving.rerank.match_kernel import BOOST, BURY, CAP, EXCLUDE, PIN, Postings
 from tastemaker.serving.rerank.rule import Rule, Where
 from tastemaker.serving.rerank.rule_set import RuleSet
 
@@ -54,14 +55,13 @@ def compile_rules(rules: RuleSet, facts: CatalogueFacts) -> CompiledRules:
             unmatched.append((rule.id, _named(where)))
     return CompiledRules(
         version=rules.version,
-        catalogue_version=facts.version,
+        facts=facts,
         rules=enabled,
         kinds=np.array([_KINDS[rule.kind] for rule in enabled], dtype=np.int64),
         log_factors=np.array([_log_factor(rule) for rule in enabled], dtype=np.float64),
         limits=np.array([rule.limit or 0 for rule in enabled], dtype=np.int64),
         price_from=np.array([_prices(rule.where)[0] for rule in enabled], dtype=np.float64),
         price_to=np.array([_prices(rule.where)[1] for rule in enabled], dtype=np.float64),
-        brands=len(facts.brand_names),
         by_class=_postings(by_class, class_rules, names.class_keys),
         by_row=_postings(by_row, row_rules, None),
         everywhere=np.array(everywhere, dtype=np.int64),

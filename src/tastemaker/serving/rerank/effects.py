@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.serving.rerank.compiled_rules import BOOST, BURY, CAP, EXCLUDE
+from tastemaker.serving.rerank.match_kernel import BOOST, BURY, CAP, EXCLUDE
 from tastemaker.serving.rerank.pins import no_pins
 from tastemaker.serving.rerank.reranked import Effect
 from tastemaker.serving.rerank.stage import Outcome, Prepared, fill
@@ -21,8 +21,8 @@ def effects_of(outcome: Outcome) -> tuple[Effect, ...]:
     """For every rule in the order in which they apply: the candidates whose place it changed.
 
     An exclusion, boost or bury is told of the candidates that it is about and of those that are shown in the end; the
-    others only move because these do. Up to the last of them, places are those among all candidates. From diversity on they are those in the list,
-    and what never was within its length keeps the place that it had.
+    others only move because these do. Up to the last of them, places are those among all candidates. From diversity on
+    they are those in the list, and what never was within its length keeps the place that it had.
     """
     prepared = outcome.prepared
     told = _Told(prepared, outcome.order)

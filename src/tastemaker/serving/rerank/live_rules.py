@@ -42,7 +42,7 @@ class LiveRules:
         """
         self._watch.look()
         facts, rules = self._facts(), self._watch.rules
-        if (rules.version, facts.version) == (self.compiled.version, self.compiled.catalogue_version):
+        if (rules.version, facts.version) == (self.compiled.version, self.compiled.facts.version):
             return False
         self.compiled = compile_rules(rules, facts)
         return True

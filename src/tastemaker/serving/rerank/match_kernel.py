@@ -1,18 +1,41 @@
 """Which rules are about which candidates, and what they do to them: two binary searches for each, and few prices."""
 
+from typing import Final, NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.features.jit import compiled
-from tastemaker.serving.rerank.compiled_rules import BURY, CAP, EXCLUDE, Postings
 
-__all__ = ["match"]
+__all__ = ["BOOST", "BURY", "CAP", "EXCLUDE", "PIN", "Postings", "match"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
 _Floats32 = npt.NDArray[np.float32]
 _Bytes = npt.NDArray[np.uint8]
 _Bools = npt.NDArray[np.bool_]
+
+
+# The kinds of rules. They are here because a loop is compiled anew when its own file changes, and no other.
+BOOST: Final = 0
+BURY: Final = 1
+PIN: Final = 2
+EXCLUDE: Final = 3
+CAP: Final = 4
+
+
+class Postings(NamedTuple):
+    """Rules by key, keys ascending: those of ``keys[i]`` are ``rules[starts[i]:starts[i + 1]]``, ascending.
+
+    Attributes:
+        keys: int64 ``[m]``.
+        starts: int64 ``[m + 1]``.
+        rules: int64, numbers of rules.
+    """
+
+    keys: _Ints
+    starts: _Ints
+    rules: _Ints
 
 
 @compiled
@@ -64,6 +87,8 @@ def match(  # noqa: PLR0917 - compiled functions take their arguments by positio
     size, n_caps = 0, 0
     for i in range(n):
         for source in range(3):
+            if source == 0 and brands[i] >= n_brands:
+                continue  # a brand that came later; its key would be another class's
             if source == 0:
                 begin, end = _range(by_class, (categories[i] + 1) * (n_brands + 1) + brands[i] + 1)
                 found = by_class.rules

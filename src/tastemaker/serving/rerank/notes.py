@@ -15,7 +15,7 @@ def notes_of(outcome: Outcome) -> tuple[Note, ...]:
     """Put into words what a list had to leave undone."""
     prepared, filled = outcome.prepared, outcome.filled
     given, policy = prepared.given, prepared.policy
-    notes = list(place_pins(prepared)[2])
+    notes = list(place_pins(prepared, tell=True)[2])
     if policy.diversity is not None and given.vectors is None:
         notes.append(Note("policy:diversity", "off: the candidates have no vectors"))
     if filled.broken.any():

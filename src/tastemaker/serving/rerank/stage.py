@@ -204,7 +204,7 @@ def _matches(
         given.categories,
         given.brands,
         given.prices,
-        rules.brands,
+        len(rules.facts.brand_names),
         rules.by_class,
         rules.by_row,
         rules.everywhere,

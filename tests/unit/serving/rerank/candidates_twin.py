@@ -22,10 +22,9 @@ def candidates(scores: Sequence[float], **fields: object) -> RerankInput:
     rows = np.asarray(fields.pop("rows", np.arange(n)), dtype=np.int64)
     unknown = np.full(n, np.nan, dtype=np.float32)
     none = np.full(n, -1, dtype=np.int64)
-    given = {
-        "vectors": None, "categories": none, "brands": none, "prices": unknown, "age_days": unknown, "stock": unknown,
-        "margins": unknown, "item_ids": lambda row: f"i{row}",
-    } | {name: value if callable(value) or value is None else np.asarray(value) for name, value in fields.items()}  # fmt: skip
+    given = dict.fromkeys(("prices", "age_days", "stock", "margins"), unknown)
+    given |= {"vectors": None, "categories": none, "brands": none, "item_ids": lambda row: f"i{row}"}
+    given |= {name: np.asarray(value) if isinstance(value, Sequence) else value for name, value in fields.items()}
     return RerankInput(rows=rows, scores=np.asarray(scores, dtype=np.float32), **given)
 
 

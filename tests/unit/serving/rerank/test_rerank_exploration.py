@@ -102,8 +102,8 @@ def test_the_same_request_draws_the_same_and_others_draw_otherwise():
 
 
 def test_exploration_keeps_caps_whatever_it_draws():
-    # Two of each brand may be in the list of four; it has two of brand 0, so nobody else of brand 0 is a runner-up, and of
-    # brand 2 only two are.
+    # Two of each brand may be in the list of four; it has two of brand 0, so nobody else of brand 0 is a runner-up, and
+    # of brand 2 only two are.
     given = candidates(np.linspace(2, 0, N), brands=[0, 0, 1, 1, *[0] * 4, *[2] * 4])
     slots = {"kind": "epsilon_slots", "places": [1, 2, 3, 4], "epsilon": 0.8, "pool": 10}
     for found in lists(policy(max_per_brand=2, exploration=slots), 200, given=given):

@@ -31,7 +31,7 @@ def test_a_boost_of_e_is_worth_one_standard_deviation_whatever_the_scores_sign(s
 
 def test_boost_and_bury_of_one_item_cancel():
     found = listed(rule("up", "boost", items=[2], strength=4.0), rule("down", "bury", brands=("acme",), strength=4.0))
-    # Items 0 and 2 are of acme: 2 is where it was, 0 loses ln 4 = 1.39 deviations of 1.708, which is 2.37: 6 - 2.37 = 3.63.
+    # Items 0 and 2 are of acme: 2 is where it was, 0 loses ln 4 = 1.39 deviations of 1.708: 6 - 2.37 = 3.63.
     assert found.order.tolist() == [1, 2, 0, 3, 4, 5]
 
 
@@ -76,6 +76,13 @@ def test_of_two_pins_at_one_position_the_one_added_first_has_it():
     found = listed(rule("b", "pin", items=[5], position=2), rule("a", "pin", items=[4], position=2))
     assert found.order.tolist() == [0, 5, 4, 1, 2, 3]
     assert found.notes == (("a", "is at 3: b, which was added before it, has 2"),)
+
+
+def test_a_pin_that_lost_its_place_takes_none_that_another_one_wants():
+    pins = [("a", 5, 1), ("b", 4, 1), ("c", 3, 2), ("d", 2, 50), ("e", 1, 6)]
+    found = listed(*(rule(name, "pin", items=[item], position=position) for name, item, position in pins))
+    assert found.order.tolist() == [5, 3, 4, 0, 2, 1]  # d: 6 is taken, the next one above is 5
+    assert [note.rule for note in found.notes] == ["b", "d"]
 
 
 def test_of_two_pins_of_one_item_the_one_added_first_has_it():
