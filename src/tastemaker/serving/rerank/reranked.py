@@ -17,7 +17,8 @@ class Effect(NamedTuple):
     Attributes:
         candidate: its index in the input.
         row: of the catalogue.
-        rule: the rule's id, or ``policy:`` and the part of the policy.
+        rule: the rule's id, or ``policy:`` and the part of the policy; ``pins`` for items that make way for pinned
+            ones.
         before: its place before the rule, from 1; None when it was out of the list.
         after: and with the rule.
     """

@@ -139,6 +139,8 @@ def select(  # noqa: PLR0917 - compiled functions take their arguments by positi
                 gain[i] = relevance * utility[i] + (1.0 - relevance) * np.log(max(variance[i], 1e-12))
             else:
                 gain[i] = utility[i]
+            if not gain[i] > -1e300:  # vectors that are not finite, or far from unit length
+                gain[i] = -1e300
             if gain[i] > best_gain or (gain[i] == best_gain and rows[i] < rows[best]):
                 best, best_gain = i, gain[i]
         if temperature > 0.0:
@@ -256,6 +258,8 @@ def _spread(  # noqa: PLR0917 - compiled functions take their arguments by posit
         of_j = vectors[j, part]
         for i in range(n):
             similar[i] += of_j * across[part, i]
+    for i in range(n):
+        similar[i] = similar[i] if np.isfinite(similar[i]) else np.float32(0.0)
     if method == 1:
         for i in range(n):
             nearest[i] = max(nearest[i], np.float64(similar[i]))

@@ -1,6 +1,7 @@
 """Chance: what it may do, how likely it says it was, and whether estimates that rest on it are right."""
 
 from collections import Counter
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from candidates_twin import active, candidates, facts, policy, rule
 
 from tastemaker.errors import DataError
 from tastemaker.serving.rerank.compiled_rules import NO_RULES
-from tastemaker.serving.rerank.explore import seed_of
+from tastemaker.serving.rerank.explore import _uniforms, seed_of
 from tastemaker.serving.rerank.policy import load_policy
 from tastemaker.serving.rerank.rerank import rerank
 
 N, K = 12, 4
 GIVEN = candidates(np.linspace(2, 0, N))
+GOLDEN_SEED = 3619769940610793725
+GOLDEN_ORDER = [2, 0, 6, 8, 1, 3]
 REWARD = np.random.default_rng(0).uniform(0, 1, N)  # of showing each item, known here
 
 
@@ -87,6 +90,20 @@ def test_the_estimate_by_the_product_of_conditional_propensities_is_unbiased():
     estimate = sum(REWARD[one.order].sum() / one.propensities.prod() for one in hits) / runs
     assert abs(estimate - truth) < 5 * truth * np.sqrt((1 / p - 1) / runs)
     assert {one.propensity for one in found} == {"conditional"}
+
+
+def test_draws_are_those_of_splitmix64():
+    # The first outputs for the seed 1234567, as Rosetta Code's "Pseudo-random numbers/Splitmix64" lists them; a draw is
+    # the upper 53 bits.
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    assert list(islice(_uniforms(1234567), 4)) == [(one >> 11) / 2**53 for one in expected]
+
+
+def test_a_request_that_was_logged_long_ago_draws_as_it_did():
+    # A golden draw: any change of it makes logged requests of before fail to replay.
+    chosen = policy(exploration={"kind": "plackett_luce", "temperature": 1.0})
+    assert seed_of("request-1") == GOLDEN_SEED
+    assert rerank(GIVEN, chosen, NO_RULES, GOLDEN_SEED, 6).order.tolist() == GOLDEN_ORDER
 
 
 def test_a_low_temperature_gives_the_deterministic_list():

@@ -94,6 +94,17 @@ def test_diversity_without_vectors_is_off_and_noted():
     assert found.notes[0] == ("policy:diversity", "off: the candidates have no vectors")
 
 
+@pytest.mark.parametrize("method", ["mmr", "dpp"])
+@pytest.mark.parametrize("vector", [[np.nan, 1.0], [np.inf, 0.0], [1e30, 1e30], [0.0, 0.0]])
+def test_vectors_that_are_no_unit_vectors_cost_no_item(method, vector):
+    vectors = np.array([vector, [1, 0], vector, [0, 1], vector], dtype=np.float32)
+    for chosen in ({}, {"exploration": {"kind": "plackett_luce", "temperature": 1.0}}):
+        given = candidates([5, 4, 3, 2, 1], vectors=vectors)
+        found = rerank(given, policy(diversity={"method": method}, **chosen), NO_RULES, 1, 5)
+        assert sorted(found.order) == [0, 1, 2, 3, 4]
+        assert np.isfinite(found.propensities).all()
+
+
 def test_an_unknown_margin_counts_as_the_mean_and_a_low_stock_costs():
     # Equal scores: only margin and stock decide. Margins 0 and 2 are one deviation from the mean of the known ones.
     given = candidates([1, 1, 1], margins=[0.0, np.nan, 2.0])
