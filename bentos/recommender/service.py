@@ -13,6 +13,7 @@ import bentoml
 
 from tastemaker.errors import ServingError
 from tastemaker.names import RELEASE_MODEL
+from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.app import create_app, open_recommender
 from tastemaker.serving.data_plane import AnyRecommender
 from tastemaker.settings import Settings
@@ -66,11 +67,21 @@ class Recommender:
         """Begin to load the release."""
         # While a broker is away, its client writes ten lines a second; the served-list log says it once.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        settings = Settings.from_env()
+        hosts = listening_hosts()
+        # Before anything is loaded: a worker that may not listen here ends, and its supervisor with it.
+        check_binding(hosts, app.state.gate(), allow_open=settings.allow_open, what="the recommender")
+        if settings.recommender_grpc_port:
+            from tastemaker.serving.oip.grpc_server import start_grpc
+
+            app.state.grpc = await start_grpc(app.state.plane, app.state.gate(), settings, hosts=hosts)
         app.state.plane.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Finish the requests that are under way and flush the served-list log."""
+        if hasattr(app.state, "grpc"):
+            await app.state.grpc.stop()
         await asyncio.to_thread(app.state.plane.stop)
 
     def __is_ready__(self) -> bool:

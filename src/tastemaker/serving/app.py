@@ -11,8 +11,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from tastemaker.serving import json_api, pages
+from tastemaker.serving.access.install import install_access
+from tastemaker.serving.access.scopes import recommender_scope
 from tastemaker.serving.data_plane import AnyRecommender, DataPlane
-from tastemaker.serving.http import Handler, measured
+from tastemaker.serving.http import Handler, measured, refusal_body
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.oip import v1, v2
 from tastemaker.serving.problems import ApiProblem
@@ -55,6 +57,13 @@ def create_app(
     fallback = Route("/{path:path}", measured("unknown", _unknown(routes), metrics), methods=methods)
     app = Starlette(routes=[*routes, fallback], lifespan=lifespan)
     app.state.plane = plane
+    install_access(
+        app,
+        settings,
+        recommender_scope,
+        refusal_body,
+        lambda status: metrics.errors.labels("access", str(status)).inc(),
+    )
     return app
 
 

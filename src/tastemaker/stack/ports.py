@@ -13,6 +13,7 @@ _PORTS = {
     "kafka_controller_port": "Kafka's controller",
     "collector_port": "the event collector",
     "recommender_port": "the recommender",
+    "recommender_grpc_port": "the recommender's gRPC",
     "reports_port": "the report server",
     "prefect_port": "the Prefect UI",
 }
@@ -36,6 +37,8 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
             if settings.kafka_bootstrap_servers and field in _KAFKA:
                 continue
             wanted = getattr(settings, field)
+            if not wanted:  # it is switched off
+                continue
             taken = _bind(settings.host, wanted)
             if taken is None:
                 taken = _bind(settings.host, 0)
