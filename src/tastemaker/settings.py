@@ -42,6 +42,8 @@ class Settings(BaseModel):
             the features of that much earlier.
         features_engine: what builds training sets and materialises batch views: this machine, or a Ray cluster
             (``feature_repo/feature_store.ray.yaml``).
+        host: where everything listens that is not for strangers, Kafka and Prefect among it; it knows no API keys.
+        serve_host: where the collector and the recommender listen; empty: ``host``.
         recommender_grpc_port: where the recommender speaks the Open Inference Protocol over gRPC; 0 leaves it out.
         api_keys: the file of API keys; empty: ``access/keys.json`` in the home.
         allow_open: listen on any address without API keys, because something in front of it checks callers.
@@ -74,6 +76,7 @@ class Settings(BaseModel):
     worker_metrics_port: int = Field(8083, ge=1, le=65535)
     processing_delay_seconds: float = Field(0.0, ge=0)
     features_engine: Literal["local", "ray"] = "local"
+    serve_host: str = ""
     recommender_grpc_port: int = Field(8090, ge=0, le=65535)
     api_keys: str = ""
     allow_open: bool = False
@@ -193,7 +196,7 @@ class Settings(BaseModel):
     @property
     def collector_url(self) -> str:
         """Base address of the event collector."""
-        return f"{self._scheme}://{self.host}:{self.collector_port}"
+        return f"{self._scheme}://{self.callable_host}:{self.collector_port}"
 
     @property
     def worker_metrics_url(self) -> str:
@@ -203,12 +206,22 @@ class Settings(BaseModel):
     @property
     def recommender_url(self) -> str:
         """Base address of the recommender."""
-        return f"{self._scheme}://{self.host}:{self.recommender_port}"
+        return f"{self._scheme}://{self.callable_host}:{self.recommender_port}"
 
     @property
     def api_keys_path(self) -> Path:
         """The file of API keys."""
         return Path(self.api_keys) if self.api_keys else self.home / "access" / "keys.json"
+
+    @property
+    def serving_host(self) -> str:
+        """Where the collector and the recommender listen."""
+        return self.serve_host or self.host
+
+    @property
+    def callable_host(self) -> str:
+        """An address at which this machine reaches the collector and the recommender."""
+        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.serving_host, self.serving_host)  # noqa: S104
 
     @property
     def _scheme(self) -> str:

@@ -18,6 +18,7 @@ _PORTS = {
     "prefect_port": "the Prefect UI",
 }
 _KAFKA = frozenset({"kafka_port", "kafka_controller_port"})
+_SERVING = frozenset({"collector_port", "recommender_port", "recommender_grpc_port"})
 _ATTEMPTS = 100
 
 
@@ -39,9 +40,10 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
             wanted = getattr(settings, field)
             if not wanted:  # it is switched off
                 continue
-            taken = _bind(settings.host, wanted)
+            host = settings.serving_host if field in _SERVING else settings.host
+            taken = _bind(host, wanted)
             if taken is None:
-                taken = _bind(settings.host, 0)
+                taken = _bind(host, 0)
                 assert taken is not None
                 moved[field] = taken.getsockname()[1]
                 announcements.append(f"port {wanted} is busy: {title} listens on {moved[field]} instead")

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from tastemaker.errors import ServingError
 from tastemaker.serving.access.gate import Gate
+from tastemaker.settings import Settings
 
-__all__ = ["check_binding", "is_loopback", "listening_hosts"]
+__all__ = ["check_binding", "check_stack_binding", "is_loopback", "listening_hosts"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,25 @@ def check_binding(hosts: Iterable[str], gate: Gate, *, allow_open: bool, what: s
         )
     _log.warning(
         "%s IS OPEN: it listens on %s without API keys, because TASTEMAKER_ALLOW_OPEN is set", what, ", ".join(exposed)
+    )
+
+
+def check_stack_binding(settings: Settings) -> None:
+    """Refuse to start a stack that strangers could use.
+
+    Raises:
+        ServingError: its inner parts would listen elsewhere than on loopback, or the collector and the recommender
+            would without keys.
+        DataError: the keys cannot be read.
+    """
+    if not is_loopback(settings.host) and not settings.allow_open:
+        raise ServingError(
+            f"the stack would open Kafka, Prefect and the reports on {settings.host}, and those know no API keys; leave"
+            " TASTEMAKER_HOST on 127.0.0.1 and set TASTEMAKER_SERVE_HOST for the collector and the recommender, or,"
+            " where something in front of them checks callers, set TASTEMAKER_ALLOW_OPEN=true"
+        )
+    check_binding(
+        [settings.serving_host], Gate.of(settings), allow_open=settings.allow_open, what="the collector and recommender"
     )
 
 

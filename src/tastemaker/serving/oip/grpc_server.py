@@ -59,7 +59,7 @@ async def start_grpc(
         ServingError: the port is busy, or an address is not loopback and there are no keys.
         DataError: keys, certificate or its key cannot be read.
     """
-    hosts = tuple(hosts) or (settings.host,)
+    hosts = tuple(hosts) or (settings.serving_host,)
     port = settings.recommender_grpc_port if port is None else port
     check_binding(hosts, gate, allow_open=settings.allow_open, what="the recommender's gRPC")
     server = grpc.aio.server(
