@@ -113,8 +113,14 @@ class Settings(BaseModel):
             settings = cls.model_validate(values)
         except ValueError as error:
             raise DataError(f"settings from {ENV_PREFIX}* variables: {error}") from error
+        # Some processes of the stack, and BentoML's workers, run elsewhere.
+        files = {name: getattr(settings, name) for name in ("api_keys", "tls_certificate", "tls_key")}
         return settings.model_copy(
-            update={"home": settings.home.absolute(), "repository": settings.repository.absolute()}
+            update={
+                "home": settings.home.absolute(),
+                "repository": settings.repository.absolute(),
+                **{name: str(Path(path).absolute()) for name, path in files.items() if path},
+            }
         )
 
     def with_clock_at(self, moment: datetime) -> "Settings":

@@ -18,6 +18,7 @@ def main() -> int:
     from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
     from tastemaker.lake.tables import Lake
     from tastemaker.serving.access.binding import check_binding
+    from tastemaker.serving.access.bounded_http import BoundedHttpProtocol
     from tastemaker.serving.access.gate import Gate
     from tastemaker.serving.access.redaction import keep_keys_out_of_logs
     from tastemaker.serving.access.tls import check_certificate, uvicorn_options
@@ -56,6 +57,7 @@ def main() -> int:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
+        http=BoundedHttpProtocol,
         **uvicorn_options(settings),
     )
     return 0
