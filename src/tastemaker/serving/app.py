@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
@@ -55,7 +56,17 @@ def create_app(
     routes = [*json_api.routes(plane), *v1.routes(plane), *v2.routes(plane), *pages.routes(plane)]
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     fallback = Route("/{path:path}", measured("unknown", _unknown(routes), metrics), methods=methods)
-    app = Starlette(routes=[*routes, fallback], lifespan=lifespan)
+    # What even the fallback does not match: a path with a line break.
+    nowhere = measured("unknown", _unknown([]), metrics)
+
+    async def refused(request: Request, _: Exception) -> Response:
+        return await nowhere(request)
+
+    app = Starlette(
+        routes=[*routes, fallback],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: refused},
+    )
     app.state.plane = plane
     install_access(
         app,
