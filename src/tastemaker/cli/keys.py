@@ -93,13 +93,14 @@ def list_command(as_json: Annotated[bool, typer.Option("--json", help="For machi
     if not keys:
         console.print("There are no keys, so the collector and the recommender are open to this machine alone.")
         return
-    table = Table("id", "name", "scopes", "state", "secret made", "expires", "requests/s", box=box.SIMPLE_HEAD)
+    table = Table("id", "name", "scopes", "state", "secret", "expires", "rate", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[1].overflow = "fold"
     for key in keys:
         state = key.state(now_us)
-        age = age_text(from_us(now_us) - from_us(key.secrets[0].created_us)) + " ago" if key.secrets else ""
+        age = age_text(from_us(now_us) - from_us(key.secrets[0].created_us)) + " old" if key.secrets else ""
         ends = "" if key.expires_us is None else f"{from_us(key.expires_us):%Y-%m-%d %H:%M}"
-        rate = f"{key.rate:g}" if key.rate else "no limit"
-        scopes = ", ".join(key.scopes)
+        rate = f"{key.rate:g}/s" if key.rate else "no limit"
+        scopes = "\n".join(key.scopes)
         table.add_row(key.id, key.name, scopes, f"[{_STYLES[state]}]{state}[/]", age, ends, rate)
     console.print(table)
 

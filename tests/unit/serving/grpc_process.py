@@ -17,7 +17,7 @@ from tastemaker.settings import Settings
 
 
 @contextmanager
-def grpc_serving(recommender, settings: Settings | None = None, ready: bool = True) -> Iterator[str]:
+def grpc_serving(recommender, settings: Settings | None = None, ready: bool = True, port: int = 0) -> Iterator[str]:
     """``HOST:PORT`` of a server on a free port; without settings, no keys are needed."""
     settings = settings or Settings(api_keys="/nonexistent/keys.json")
     plane = DataPlane(lambda: recommender, None, ServingMetrics())
@@ -29,16 +29,18 @@ def grpc_serving(recommender, settings: Settings | None = None, ready: bool = Tr
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(20)
 
     async def start():
-        return await start_grpc(plane, Gate.of(settings), settings, port=0)
+        return await start_grpc(plane, Gate.of(settings), settings, port=port)
 
-    server = run(start())
+    server = None
     try:
+        server = run(start())
         if ready:
             plane.start()
             wait_until(lambda: plane.ready, "readiness")
         yield f"{settings.host}:{server.port}"
     finally:
-        run(server.stop(1.0))
+        if server is not None:
+            run(server.stop(1.0))
         plane.stop()
         loop.call_soon_threadsafe(loop.stop)
         thread.join(20)

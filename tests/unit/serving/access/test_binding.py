@@ -32,7 +32,7 @@ def test_open_address_without_keys_is_refused_with_every_way_out(path):
     with pytest.raises(ServingError) as refused:
         check_binding(["127.0.0.1", "0.0.0.0"], Gate(path), allow_open=False, what="the collector")
     text = str(refused.value)
-    assert "the collector would listen on 0.0.0.0 and has no API keys" in text
+    assert "the collector would listen on 0.0.0.0, and there are no API keys" in text
     for way in ("tastemaker keys create", "listen on 127.0.0.1", "TASTEMAKER_ALLOW_OPEN=true"):
         assert way in text
 
