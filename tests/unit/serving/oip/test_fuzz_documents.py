@@ -35,10 +35,24 @@ def _application():
     return app
 
 
+def _without_lifespan(app):
+    """Schemathesis opens and closes clients as it likes, and the end of a lifespan ends the data plane for good."""
+
+    async def served(scope, receive, send):
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return served
+
+
 @pytest.fixture(scope="module")
 def document():
     app = _application()
-    yield schemathesis.openapi.from_asgi("/openapi.json", app)
+    yield schemathesis.openapi.from_asgi("/openapi.json", _without_lifespan(app))
     app.state.plane.stop()
 
 
