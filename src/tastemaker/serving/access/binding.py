@@ -55,9 +55,9 @@ def check_binding(hosts: Iterable[str], gate: Gate, *, allow_open: bool, what: s
         return
     if not allow_open:
         raise ServingError(
-            f"{what} would listen on {', '.join(exposed)}, and there are no API keys, so anyone could use it; make one "
-            "with `tastemaker keys create NAME --scope recommend`, listen on 127.0.0.1, or, where something in front of "
-            "it checks callers, set TASTEMAKER_ALLOW_OPEN=true"
+            f"{what} would listen on {', '.join(exposed)}, and there are no API keys, so anyone could use it;"
+            " make one with `tastemaker keys create NAME --scope recommend`, listen on 127.0.0.1, or, where something"
+            " in front of it checks callers, set TASTEMAKER_ALLOW_OPEN=true"
         )
     _log.warning(
         "%s IS OPEN: it listens on %s without API keys, because TASTEMAKER_ALLOW_OPEN is set", what, ", ".join(exposed)
