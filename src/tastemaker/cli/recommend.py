@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from tastemaker.cli.console import console, current_settings
+from tastemaker.cli.credentials import credentials
 from tastemaker.errors import ServingError
 
 __all__ = ["fetch_list", "post_events", "recommend", "render_list", "send"]
@@ -14,7 +15,7 @@ __all__ = ["fetch_list", "post_events", "recommend", "render_list", "send"]
 
 def _call(method: str, url: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        response = httpx.request(method, url, json=body, timeout=10)
+        response = httpx.request(method, url, json=body, timeout=10, **credentials(url))
     except httpx.HTTPError as error:
         raise ServingError(
             f"the {what} at {url} does not answer ({error}); start the stack with: tastemaker up"

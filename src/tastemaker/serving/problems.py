@@ -11,6 +11,8 @@ __all__ = ["NO_RELEASE_RETRY_S", "ApiProblem", "convert_query", "decode_json"]
 
 T = TypeVar("T")
 
+_QUOTED = 600
+
 # How soon a caller may try again while the server loads its release.
 NO_RELEASE_RETRY_S = 2
 
@@ -38,11 +40,11 @@ class ApiProblem(Exception):
 
     def __init__(self, status: int, field: str, problem: str, remedy: str, retry_after_s: int | None = None) -> None:
         self.status = status
-        self.field = field
-        self.problem = problem
+        self.field = _shortened(field)
+        self.problem = _shortened(problem)
         self.remedy = remedy
         self.retry_after_s = retry_after_s
-        super().__init__(f"{field}: {problem}" if field else problem)
+        super().__init__(f"{self.field}: {self.problem}" if self.field else self.problem)
 
     @classmethod
     def of_contract(cls, error: ContractError, status: int = 422) -> "ApiProblem":
@@ -53,6 +55,12 @@ class ApiProblem(Exception):
     def headers(self) -> dict[str, str]:
         """The headers that go with it."""
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
+
+
+def _shortened(text: str) -> str:
+    """What a caller sent may be quoted, but not a megabyte of it; and a lone surrogate cannot be sent at all."""
+    text = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _remedy(field: str) -> str:

@@ -82,13 +82,15 @@ def wait_until(condition, what: str, timeout_s: float = 20.0) -> None:
 
 
 @contextmanager
-def serving(recommender, broker: MemoryBroker | None = None, ready: bool = True) -> Iterator[TestClient]:
+def serving(
+    recommender, broker: MemoryBroker | None = None, ready: bool = True, settings: Settings | None = None
+) -> Iterator[TestClient]:
     """A client of the application around a recommender, or around what a callable opens."""
     broker = broker or MemoryBroker({TOPIC_SERVED_LISTS: 1})
     open_recommender = recommender if callable(recommender) else lambda settings: recommender
     app = create_app(
         open_recommender,
-        Settings,
+        lambda: settings or Settings(api_keys="/nonexistent/keys.json"),  # whatever keys the checkout has
         lambda settings, metrics: ServedListLog(broker.producer, on_dropped=metrics.log_dropped.inc),
     )
     with TestClient(app, raise_server_exceptions=False) as client:
