@@ -104,7 +104,9 @@ def _category_share(rows: npt.NDArray[np.int64], query: Query, catalogue: Catalo
     """Share of the shopper's habits in each candidate's category; 0 without a category."""
     leaf = catalogue.leaf
     own = leaf[query.habits]
-    total = np.bincount(own[own >= 0], weights=query.habit_weights[own >= 0], minlength=int(leaf.max(initial=0)) + 1)
+    total = np.bincount(
+        own[own >= 0], weights=query.habit_weights[own >= 0], minlength=max(len(catalogue.categories), 1)
+    )
     share = total / max(float(query.habit_weights.sum()), 1e-9)  # of no habits, bincount gives integers
     return np.where(leaf[rows] >= 0, share[leaf[rows]], 0.0)
 

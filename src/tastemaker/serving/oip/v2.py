@@ -69,6 +69,8 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         asked, values = parse(body, request.headers.get(_HEADER_LENGTH))
         wanted = _wanted(asked)
         lists = requests_of(asked, values)
+        for one in lists:
+            _check(plane, one, asked)
         answers = await plane.recommend(lists)
         release_id = answers[0][0].release
         head = {
@@ -167,6 +169,18 @@ def _request(fields: dict[str, Any], places: dict[str, str]) -> RecommendationRe
     except ApiProblem as problem:
         tensor = places.get(problem.field, "inputs")
         raise ApiProblem(400, f"{tensor}.data", f"{problem.field}: {problem.problem}", problem.remedy) from problem
+
+
+def _check(plane: DataPlane, one: RecommendationRequest, asked: InferRequest) -> None:
+    """Check what only recipes and catalogue know; a field that came as a tensor is named by it."""
+    try:
+        plane.check(one)
+    except ApiProblem as problem:
+        places = {tensor.name: f"inputs[{place}]" for place, tensor in enumerate(asked.inputs)}
+        if problem.status != 422:
+            raise
+        field = f"{places[problem.field]}.data" if problem.field in places else problem.field
+        raise ApiProblem(400, field, problem.problem, problem.remedy) from problem
 
 
 def tensors_of(answers: list[Answer]) -> dict[str, tuple[str, np.ndarray[Any, Any]]]:
