@@ -29,7 +29,7 @@ class Settings(BaseModel):
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
         serve_log_rate: share of answers written to the served-list log with the feature values that they were made of,
             0 to 1; all of them by default.
-        surfaces_dir: recipes of surfaces (``*.yaml``) that add to the built-in ones or take their place; empty for none.
+        surfaces_dir: recipes of surfaces (``*.yaml``) that add to the built-in ones or take their place; empty: none.
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.

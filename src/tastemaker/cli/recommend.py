@@ -124,9 +124,9 @@ def recommend(
     whom = f"customer {user}" if user else f"session {session}" if session else "a new visitor"
     console.print(render_list(answer, f"For {whom}"))
     if explain:
-        for item in answer["items"]:
-            details = ", ".join(f"{name} {value:.4g}" for name, value in item.get("details", {}).items())
-            console.print(f"[bold]{item['item_id']}[/] {details}", highlight=False)
+        for listed in answer["items"]:
+            details = ", ".join(f"{name} {value:.4g}" for name, value in listed.get("details", {}).items())
+            console.print(f"[bold]{listed['item_id']}[/] {details}", highlight=False)
 
 
 def send(

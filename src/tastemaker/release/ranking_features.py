@@ -4,7 +4,9 @@ Its first columns are stored features (of Feast's ranking service), which traini
 serving from the online store. The rest follow from query and candidates, by the same code in both.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -46,6 +48,17 @@ class RankingLayout:
 
     stored: tuple[tuple[str, str, int], ...]
     names: tuple[str, ...]
+
+    @cached_property
+    def by_view(self) -> Mapping[str, tuple[list[str], slice | list[int]]]:
+        """The stored features of each view, and where they stand; a slice where they are neighbours: it is quicker."""
+        found: dict[str, tuple[list[str], slice | list[int]]] = {}
+        for view in dict.fromkeys(view for view, _, _ in self.stored):
+            places = [place for place, (other, _, _) in enumerate(self.stored) if other == view]
+            neighbours = places == list(range(places[0], places[-1] + 1))
+            where = slice(places[0], places[-1] + 1) if neighbours else places
+            found[view] = [self.stored[place][1] for place in places], where
+        return found
 
     @classmethod
     def of(cls, plan: FeaturePlan) -> Self:

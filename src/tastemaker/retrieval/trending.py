@@ -22,6 +22,8 @@ def most(rows: npt.NDArray[np.int64], popularity: npt.NDArray[np.float32], n: in
         popularity: float32 ``[m]``, of these rows.
         n: how many at most.
     """
+    if n <= 0:
+        return rows[:0]
     if n < len(rows):
         least = -np.partition(-popularity, n - 1)[n - 1]
         above = np.flatnonzero(popularity > least)

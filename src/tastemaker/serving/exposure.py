@@ -1,5 +1,6 @@
 """What a shopper was shown and did not want: impressions and dislikes, which say more about a list than about taste."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,10 +53,12 @@ def read_exposure(
     """
     views = ((names.VIEW_USER_EXPOSURE, user), (names.VIEW_SESSION_EXPOSURE, session))
     asked = [(view, key) for view, key in views if key and view in reader.plan.by_name]
-    events = {event for view, key in asked for event in reader.history(view, key, now_us)}
+    events: Counter[tuple[str, str, int]] = Counter()
+    for view, key in asked:
+        events |= Counter(reader.history(view, key, now_us))
     if not events:
         return NO_EXPOSURE
-    listed = list(events)
+    listed = list(events.elements())
     rows = catalogue.rows(item_id for item_id, _, _ in listed)
     known = rows >= 0
     dismissed = np.array([kind == DISMISSAL for _, kind, _ in listed], dtype=np.bool_)

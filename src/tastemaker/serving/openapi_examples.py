@@ -82,7 +82,8 @@ ERRORS: Final[dict[str, Any]] = {
         "error": {
             "field": "surface",
             "problem": "unknown surface 'attic'",
-            "remedy": "use one of: home, also_viewed, bought_together, buy_again, cart, category, email, search, similar",
+            "remedy": "use one of: home, also_viewed, bought_together, buy_again, cart, category, email, search, "
+            "similar",
         },
     },
     "ProtocolError": {

@@ -100,7 +100,7 @@ def paths(properties: dict[str, Any]) -> dict[str, Any]:
             "post": _operation(
                 _LISTS,
                 "Recommend items",
-                "A ranked list with a reason for each item. `surface` says what for: `GET /v1/release` lists the surfaces "
+                "A ranked list with a reason for each item. `surface` says what for: `GET /v1/release` lists them "
                 "and what each needs, such as the `items` of a product page. An unknown user is served too: `tier` is "
                 "then `cold_start`. Where something fails or is slow, a lower tier answers and `tier_reason` says why: "
                 "`fewer` candidates, `unranked`, the `cached` list made last, `popular` items, a `static` list. Quote "

@@ -1,7 +1,6 @@
 """The ranking stage: stored features of the candidates, the exported ranker, scores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def read_user(
         StoreUnavailable: the online store does not answer.
     """
     found: dict[str, npt.NDArray[np.float32]] = {}
-    for view, features in features_by_view(layout).items():
+    for view, (features, _) in layout.by_view.items():
         plan = reader.plan.view(view)
         if plan.entities == (names.ENTITY_USER,):
             found[view] = reader.matrix(view, [user], now_us, features) if user else _defaults(plan, features)
@@ -72,9 +71,8 @@ def read_stored(
     """
     if user_blocks is None:
         user_blocks = read_user(reader, layout, context.user, now_us)
-    wanted = features_by_view(layout)
     stored = np.empty((len(rows), len(layout.stored)), dtype=np.float32)
-    for view, features in wanted.items():
+    for view, (features, where) in layout.by_view.items():
         plan = reader.plan.view(view)
         if plan.entities == (names.ENTITY_USER,):
             block = user_blocks[view]
@@ -82,25 +80,13 @@ def read_stored(
             block = _own(plan, context, rows, tuple(features))
         else:
             block = (read_items or reader.matrix)(view, item_ids, now_us, features)
-        stored[:, _columns(layout, view)] = block
+        stored[:, where] = block
     return stored
 
 
-@lru_cache(maxsize=64)
-def features_by_view(layout: RankingLayout) -> Mapping[str, list[str]]:
+def features_by_view(layout: RankingLayout) -> dict[str, list[str]]:
     """The stored features of each view, in the order of the layout."""
-    wanted: dict[str, list[str]] = {}
-    for view, feature, _ in layout.stored:
-        wanted.setdefault(view, []).append(feature)
-    return wanted
-
-
-@lru_cache(maxsize=256)
-def _columns(layout: RankingLayout, view: str) -> slice | list[int]:
-    """Where a view's features stand among the stored ones; a slice where they are neighbours, which is quicker."""
-    places = [place for place, (other, _, _) in enumerate(layout.stored) if other == view]
-    neighbours = places == list(range(places[0], places[-1] + 1))
-    return slice(places[0], places[-1] + 1) if neighbours else places
+    return {view: features for view, (features, _) in layout.by_view.items()}
 
 
 def default_items(reader: FeatureReader) -> ReadMatrix:

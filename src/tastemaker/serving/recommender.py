@@ -42,6 +42,8 @@ __all__ = ["INTENT_LIFT", "SHOWN_DISCOUNT", "Recommender"]
 
 _log = logging.getLogger(__name__)
 
+# Tiers that know the shopper, or know that nobody knows them.
+_WORTH_KEEPING: Final = frozenset({"full", "fewer", "cold_start"})
 # Logged beside the ranker's features: a score is the ranker's answer to those, plus the first, less the second.
 INTENT_LIFT: Final = "intent_lift"
 SHOWN_DISCOUNT: Final = "shown_discount"
@@ -168,7 +170,8 @@ class Recommender:
             DataError: the store was rebuilt for other declarations.
         """
         with self._refreshing:
-            self._state = read_state(self._reader, self._release, self._state, self._clock.now_us(), self._make_index)
+            old = None if isinstance(self._state.sources.index, _NoIndex) else self._state
+            self._state = read_state(self._reader, self._release, old, self._clock.now_us(), self._make_index)
         while not self._items.refresh(self._clock.now_us()):
             pass
         self._refreshed_ns = self._now_ns()
@@ -216,7 +219,7 @@ class Recommender:
         except Exception as error:  # better a lower tier than an error; the log says what is to be mended
             _log.exception("a list of %s fails", request.surface)
             made = self._at_hand(order, f"the pipeline fails ({type(error).__name__})")
-        if made.tier in {"full", "cold_start"}:
+        if made.tier in _WORTH_KEEPING:
             self._lists.put(request, made.tier, made.candidates.rows, made.scores)
         return self._answered(order, made)
 
