@@ -16,10 +16,8 @@ retrieval = FeatureService(
     features=[
         user_history[["user_items", "user_event_types", "user_event_times"]],
         session_history[["session_items", "session_event_types", "session_event_times"]],
-        user_exposure,
-        session_exposure,
     ],
-    description="What the query tower knows of a shopper, and what they were shown.",
+    description="What the query tower knows of a shopper.",
     owner="recommendations",
 )
 ranking = FeatureService(

@@ -93,7 +93,7 @@ def read_shopper(
     histories = {view: tuple(reader.history(view, key, now_us)) for view, key in asked if key}
     events = list(dict.fromkeys(event for read in histories.values() for event in read))  # one in both counts once
     ordered = sorted(events, key=lambda event: -event[2])  # stable: within a moment in the store's order
-    rows = catalogue.rows(event[0] for event in ordered)
+    rows = catalogue.rows([event[0] for event in ordered])
     types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
     times = np.array([event[2] for event in ordered], dtype=np.int64)
     useful = (rows >= 0) & (_WEIGHTS[types] > 0) if ordered else np.zeros(0, dtype=np.bool_)

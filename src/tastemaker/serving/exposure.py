@@ -1,7 +1,8 @@
 """What a shopper was shown and did not want: impressions and dislikes, which say more about a list than about taste."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -26,11 +27,13 @@ class Exposure:
         rows: int64 ``[n]``, catalogue rows.
         dismissed: bool ``[n]``, whether it was a dislike; else it was an impression.
         times_us: int64 ``[n]``, when, in microseconds.
+        read: by view, the events as they were read; views that had none are left out.
     """
 
     rows: npt.NDArray[np.int64]
     dismissed: npt.NDArray[np.bool_]
     times_us: npt.NDArray[np.int64]
+    read: Mapping[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
 
     def dismissed_since(self, since_us: int) -> npt.NDArray[np.int64]:
         """Rows that were disliked after a moment."""
@@ -53,17 +56,19 @@ def read_exposure(
     """
     views = ((names.VIEW_USER_EXPOSURE, user), (names.VIEW_SESSION_EXPOSURE, session))
     asked = [(view, key) for view, key in views if key and view in reader.plan.by_name]
-    events: Counter[tuple[str, str, int]] = Counter()
-    for view, key in asked:
-        events |= Counter(reader.history(view, key, now_us))
-    if not events:
+    found = {view: tuple(reader.history(view, key, now_us)) for view, key in asked}
+    read = {view: events for view, events in found.items() if events}
+    if not read:
         return NO_EXPOSURE
+    events: Counter[tuple[str, str, int]] = Counter()
+    for one in read.values():
+        events |= Counter(one)
     listed = list(events.elements())
     rows = catalogue.rows(item_id for item_id, _, _ in listed)
     known = rows >= 0
     dismissed = np.array([kind == DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
     times = np.array([time_us for _, _, time_us in listed], dtype=np.int64)
-    return Exposure(rows[known], dismissed[known], times[known])
+    return Exposure(rows[known], dismissed[known], times[known], read)
 
 
 def shown_discount(

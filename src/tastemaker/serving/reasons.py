@@ -149,7 +149,7 @@ class Explainer:
         if source == names.SOURCE_COVISITATION and (sentence := self._goes_with(self._because.get(row))):
             return sentence
         if source in {names.SOURCE_TWO_TOWER, names.SOURCE_COVISITATION} and self.context.query.vector is not None:
-            return self._interest(row)
+            return self._interest(place)
         days = self.signals.trend_days
         item = self.sources.catalogue.items[row]
         if source == names.SOURCE_CATEGORY and item and item.category:
@@ -166,19 +166,22 @@ class Explainer:
         title = self._title(because)
         return _OF_PAGE[source].format(title) if title else "Goes with what is on this page"
 
-    def _times(self, row: int) -> int:
-        values = self.context.owned_values[self.context.query.owned == row]
-        return round(float(values[0, self.signals.own_count])) if len(values) else 0
+    @cached_property
+    def _owned(self) -> Mapping[int, tuple[int, float]]:
+        """Of each item that the shopper bought: how often, and how long ago in usual intervals."""
+        query = self.context.query
+        counts = self.context.owned_values[:, self.signals.own_count].round().astype(int).tolist()
+        due = query.owned_due.tolist() or [0.0] * len(counts)
+        return dict(zip(query.owned.tolist(), zip(counts, due, strict=True), strict=True))
 
     def _bought(self, row: int) -> str:
-        times = self._times(row)
+        times, _ = self._owned.get(row, (0, 0.0))
         return {0: "You bought this before", 1: "You bought this once", 2: "You bought this twice"}.get(
             times, f"You bought this {times} times"
         )
 
     def _due(self, row: int) -> str:
-        due = self.context.query.owned_due[self.context.query.owned == row]
-        if len(due) and due[0] >= 1.0:
+        if self._owned.get(row, (0, 0.0))[1] >= 1.0:
             return f"{self._bought(row)}; it may be time again"
         return self._bought(row)
 
@@ -189,15 +192,23 @@ class Explainer:
         kind = self._types.get(row, "purchase")
         return _TOGETHER.get(kind, "Goes with {}").format(title)
 
-    def _interest(self, row: int) -> str:
-        """Names what the item is most like, among what counts most of the shopper's history."""
+    @cached_property
+    def _alike(self) -> list[int]:
+        """For each shown item the row, of another item, that it is most like, by what counts in the history."""
         query, vectors = self.context.query, self.sources.catalogue.vectors
-        anchors = query.anchors[query.anchors != row]
-        weights = query.anchor_weights[query.anchors != row]
-        item = self.sources.catalogue.items[row]
-        if len(anchors):
-            alike = int(anchors[np.argmax(weights * np.maximum(vectors[anchors] @ vectors[row], 0.0))])
-            other = self.sources.catalogue.items[alike]
+        if not len(query.anchors):
+            return [-1] * len(self.rows)
+        alike = np.maximum(vectors[self.rows] @ vectors[query.anchors].T, 0.0) * query.anchor_weights
+        alike[self.rows[:, None] == query.anchors] = -1.0
+        best = alike.argmax(axis=1)
+        found = np.where(alike[np.arange(len(best)), best] >= 0.0, query.anchors[best], -1)
+        return [int(row) for row in found.tolist()]
+
+    def _interest(self, place: int) -> str:
+        """Names what the item is most like, among what counts most of the shopper's history."""
+        alike = self._alike[place]
+        if alike >= 0:
+            item, other = self.sources.catalogue.items[int(self.rows[place])], self.sources.catalogue.items[alike]
             if item and other and item.category and item.category == other.category:
                 return f"Matches your recent interest in {item.category[-1]}"
             if title := self._title(alike):

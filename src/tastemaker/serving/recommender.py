@@ -290,7 +290,7 @@ class Recommender:
                 made.features,
                 self._logged,
                 order.state.catalogue.item_ids,
-                made.shopper.histories,
+                {**made.shopper.histories, **made.shopper.exposure.read},
                 made.removed or {},
                 made.propensities,
                 order.now_us,
