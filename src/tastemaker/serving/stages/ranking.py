@@ -142,7 +142,16 @@ def _weighed(given: RankingInput, ranked: npt.NDArray[np.float32] | None) -> npt
             continue
         counted = True
         total += np.float32(weight) * standardised(values)
-    return total if counted else np.asarray(1.0 / np.arange(1.0, len(rows) + 1.0), dtype=np.float32)
+    return total if counted else _in_turn(candidates)
+
+
+def _in_turn(candidates: Blend) -> npt.NDArray[np.float32]:
+    """Scores that keep the order of retrieval: the source's own where one source named all, else one over the place."""
+    named = ~np.isnan(candidates.scores)
+    (alone,) = np.nonzero(named.all(axis=0))
+    if len(alone) == 1 and named.sum() == len(candidates.rows):
+        return candidates.scores[:, alone[0]]
+    return np.asarray(1.0 / np.arange(1.0, len(candidates.rows) + 1.0), dtype=np.float32)
 
 
 def _items(given: RankingInput, rows: npt.NDArray[np.int64]) -> Sequence[object]:
