@@ -126,10 +126,12 @@ class ItemNeighbours:
     Args:
         name: of the source.
         table: of one kind of going together.
+        typed: whether it is; else a table of all kinds stands in, and no reason may name one.
     """
 
-    def __init__(self, name: str, table: Covisitation) -> None:
+    def __init__(self, name: str, table: Covisitation, *, typed: bool = True) -> None:
         self.name = name
+        self.typed = typed
         self._table = table
 
     def retrieve(self, query: Query, n: int) -> Retrieved:

@@ -82,8 +82,10 @@ class CandidateSources:
         )
         others: tuple[Source, ...] = (
             SimilarItems(index, catalogue.vectors),
-            ItemNeighbours(names.SOURCE_BOUGHT_TOGETHER, together.get("bought", covisitation)),
-            ItemNeighbours(names.SOURCE_ALSO_VIEWED, together.get("viewed", covisitation)),
+            ItemNeighbours(
+                names.SOURCE_BOUGHT_TOGETHER, together.get("bought", covisitation), typed="bought" in together
+            ),
+            ItemNeighbours(names.SOURCE_ALSO_VIEWED, together.get("viewed", covisitation), typed="viewed" in together),
             CategoryPopular(catalogue.categories, catalogue.leaf, catalogue.servable, trending.scores),
             fresh,
             DueAgain(),

@@ -7,7 +7,7 @@ from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.reading.fitting import fitted
 from tastemaker.features.stores.protocol import StoreReader
 from tastemaker.features.stores.view_ages import ViewAges, read_ages
-from tastemaker.serving.contract import RecommendationRequest
+from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
 from tastemaker.serving.data_plane import Answer, AnyRecommender
 from tastemaker.serving.recipe import Recipe
 
@@ -66,6 +66,11 @@ class FollowingRecommender:
     def answer(self, request: RecommendationRequest, waited_ms: float = 0.0) -> Answer:
         """Make one list."""
         return self._current.answer(request, waited_ms)
+
+    def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
+        """Make one list, and what is to be logged of it."""
+        response, record = self.answer(request)
+        return response, record.build()
 
     def shed(self, request: RecommendationRequest, why: str) -> Answer:
         """Answer at once from what is in process."""

@@ -164,7 +164,10 @@ class Explainer:
             vectors = self.sources.catalogue.vectors
             because = int(items[np.argmax(vectors[items] @ vectors[row])]) if len(items) else -1
         title = self._title(because)
-        return _OF_PAGE[source].format(title) if title else "Goes with what is on this page"
+        if not title:
+            return "Goes with what is on this page"
+        typed = getattr(self.sources.others[source], "typed", True)
+        return (_OF_PAGE[source] if typed else "Goes with {}").format(title)
 
     @cached_property
     def _owned(self) -> Mapping[int, tuple[int, float]]:

@@ -55,7 +55,7 @@ def test_goes_over_when_the_fitting_plan_changes_and_warms_up_before() -> None:
     following.refresh()
     assert [each.plan.views for each in opened] == [(OWN,), (WIDER,)]
     assert (opened[0].calls, opened[1].calls) == (["refresh"], ["warm_up"])
-    assert following.answer(RecommendationRequest(user="u"))[0].release == following.release_id
+    assert following.recommend(RecommendationRequest(user="u"))[0].release == following.release_id
     assert following.knows_item("i") is opened[1].knows_item("i")
 
 
@@ -72,7 +72,7 @@ def test_failure_to_open_leaves_the_former_one_answering_and_is_tried_again() ->
     plans.append(FeaturePlan(views=(WIDER,)))
     with pytest.raises(RuntimeError, match="not now"):
         following.refresh()
-    assert following.answer(RecommendationRequest(user="u"))[0].items
+    assert following.recommend(RecommendationRequest(user="u"))[0].items
     following.refresh()
     following.refresh()
 

@@ -57,6 +57,14 @@ def test_a_page_gets_what_goes_with_its_items_without_them(opened: OpenShop, sur
     assert any("Toys thing" in shown.reason for shown in response.items)
 
 
+def test_reasons_name_only_what_the_release_knows(opened: OpenShop) -> None:
+    # The shop's data has purchases alone: baskets are known, visits are not.
+    bought = ask(opened, surface="bought_together", items=("toys-1",))
+    assert bought.items[0].reason == "Often bought together with Toys thing number1"
+    viewed = ask(opened, surface="also_viewed", items=("toys-1",))
+    assert {shown.reason for shown in viewed.items if shown.source == "also_viewed"} == {"Goes with Toys thing number1"}
+
+
 def test_similar_items_of_a_product_that_training_did_not_know_are_found_by_its_content(opened: OpenShop) -> None:
     opened.change("toys-new", item("toys", 77, item_id="toys-new", title="Toys thing fresh"))
     assert categories(ids(ask(opened, surface="similar", items=("toys-new",), k=5))) == {"toys"}
