@@ -10,17 +10,15 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
-from typing import Protocol
 
 from tastemaker.errors import ServingError, TastemakerError
-from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse
+from tastemaker.serving.any_recommender import Answer, AnyRecommender
+from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
-from tastemaker.serving.recipe import Recipe
-from tastemaker.serving.records import ListRecord
 from tastemaker.serving.requests import check_request
 from tastemaker.serving.served_log import ServedListLog
 
@@ -28,42 +26,7 @@ __all__ = ["Answer", "AnyRecommender", "DataPlane"]
 
 _log = logging.getLogger(__name__)
 
-Answer = tuple[RecommendationResponse, ListRecord]
 _WARM_UP_LISTS = 5
-
-
-class AnyRecommender(Protocol):
-    """What makes the lists; :class:`tastemaker.serving.recommender.Recommender` is one."""
-
-    @property
-    def release_id(self) -> str:
-        """The release that it serves."""
-        ...
-
-    @property
-    def recipes(self) -> Mapping[str, Recipe]:
-        """The surfaces that it serves."""
-        ...
-
-    def answer(self, request: RecommendationRequest, waited_ms: float = 0.0) -> Answer:
-        """Make one list, of whose budget some is spent."""
-        ...
-
-    def shed(self, request: RecommendationRequest, why: str) -> Answer:
-        """Answer at once, in any thread, from what is in process."""
-        ...
-
-    def refresh(self) -> None:
-        """Take in items that are new or changed."""
-        ...
-
-    def warm_up(self) -> None:
-        """Do what only the first requests would otherwise pay for."""
-        ...
-
-    def knows_item(self, item_id: str) -> bool:
-        """Whether the catalogue has the item."""
-        ...
 
 
 class DataPlane:

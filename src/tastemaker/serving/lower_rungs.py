@@ -11,7 +11,7 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.at_hand import CachedLists, StaticList, cached, fixed, one_source, popular_in_context
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Tier
-from tastemaker.serving.pipeline import Made, Order
+from tastemaker.serving.making import Made, Order
 from tastemaker.serving.rules import RuleInput, apply_rules
 from tastemaker.serving.stages.context import with_page
 

@@ -9,23 +9,22 @@ from time import perf_counter_ns
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.clock import Clock
-from tastemaker.errors import ServingError
-from tastemaker.features.plan import ViewPlan
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.retrieval.index import VectorIndex
-from tastemaker.retrieval.source import NO_ROWS, Query, Retrieved, Source
+from tastemaker.retrieval.source import NO_ROWS
 from tastemaker.serving.at_hand import CachedLists, StaticList
 from tastemaker.serving.breaker import CircuitBreaker
 from tastemaker.serving.candidates import MakeIndex
 from tastemaker.serving.context import read_shopper
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
+from tastemaker.serving.index_guard import NoIndex, guarded
 from tastemaker.serving.lower_rungs import list_at_hand
-from tastemaker.serving.pipeline import Breakers, Made, Order, Parts, Unreachable, whole_list
+from tastemaker.serving.making import Breakers, Made, Order, Parts, Unreachable
+from tastemaker.serving.pipeline import whole_list
 from tastemaker.serving.ranking import RankFunction, features_by_view
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.recipes import load_recipes
@@ -93,7 +92,7 @@ class Recommender:
         self._refreshing = threading.Lock()
         self._items, self._item_views = self._keep_items()
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
-        self._make_index = _guarded(make_index)
+        self._make_index = guarded(make_index)
         self._state = read_state(reader, release, None, clock.now_us(), self._make_index)
         self._parts = Parts(
             release,
@@ -150,7 +149,8 @@ class Recommender:
         now_us = self._clock.now_us()
         for view in self._reader.plan.views:
             if view.kind == "aggregate":  # compiles what reads, or loads it
-                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, _numeric(view))
+                numeric = [feature.name for feature in view.features if feature.is_numeric]
+                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
         items = state.catalogue.item_ids[:1]
         for surface, recipe in self.recipes.items():
             given = items if "items" in recipe.requires else ()
@@ -170,7 +170,7 @@ class Recommender:
             DataError: the store was rebuilt for other declarations.
         """
         with self._refreshing:
-            old = None if isinstance(self._state.sources.index, _NoIndex) else self._state
+            old = None if isinstance(self._state.sources.index, NoIndex) else self._state
             self._state = read_state(self._reader, self._release, old, self._clock.now_us(), self._make_index)
         while not self._items.refresh(self._clock.now_us()):
             pass
@@ -298,31 +298,3 @@ class Recommender:
             ),
         )
         return response, record
-
-
-class _NoIndex:
-    """Stands where an index could not be built: it says so, and the other sources have candidates all the same."""
-
-    name = names.SOURCE_TWO_TOWER
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def retrieve(self, query: Query, n: int) -> Retrieved:
-        """Raises what went wrong."""
-        raise ServingError(f"it could not be built: {self._error}")
-
-
-def _guarded(make_index: MakeIndex) -> MakeIndex:
-    def make(vectors: npt.NDArray[np.float32], servable: npt.NDArray[np.bool_]) -> Source:
-        try:
-            return make_index(vectors, servable)
-        except Exception as error:
-            _log.exception("the index of item vectors cannot be built; lists are made without it")
-            return _NoIndex(error)
-
-    return make
-
-
-def _numeric(view: ViewPlan) -> list[str]:
-    return [feature.name for feature in view.features if feature.is_numeric]
