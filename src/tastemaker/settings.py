@@ -29,6 +29,7 @@ class Settings(BaseModel):
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
         serve_log_rate: share of answers written to the served-list log with the feature values that they were made of,
             0 to 1; all of them by default.
+        surfaces_dir: recipes of surfaces (``*.yaml``) that add to the built-in ones or take their place; empty: none.
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     prefect_port: int = Field(4200, ge=1, le=65535)
     clock_offset_us: int = 0
     serve_log_rate: float = Field(1.0, ge=0, le=1)
+    surfaces_dir: str = ""
     max_body_bytes: int = Field(1024 * 1024, ge=1024)
     unknown_items: Literal["reject", "accept"] = "reject"
     online_store: str = "online.sqlite"

@@ -1,7 +1,7 @@
 """What a release directory holds: the names of its files, and the card that says how to read them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ __all__ = [
     "PLAN",
     "QUERY_TOWER",
     "RANKER",
+    "TOGETHER",
     "ModelCard",
     "vocabulary_hash",
 ]
@@ -32,6 +33,9 @@ PLAN: Final = "plan.json"
 ITEMS: Final = "items.json"
 ITEM_VECTORS: Final = "item_vectors.npy"
 COVISITATION: Final = "covisitation.npz"
+# Tables of COVISITATION beside the one of all events, by the event type that each is of; a release has those for which
+# there were events.
+TOGETHER: Final[Mapping[str, str]] = {"bought": "purchase", "viewed": "view"}
 ITEM_TOWER: Final = "item_tower"
 QUERY_TOWER: Final = "query_tower"
 RANKER: Final = "ranker"

@@ -1,6 +1,7 @@
 """Load what :mod:`tastemaker.training.retrieval_fit` wrote: catalogue, encoders, item-to-item table."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import numpy as np
 
 from tastemaker.errors import ServingError
 from tastemaker.events.item import Item
-from tastemaker.release.files import COVISITATION, ITEM_TOWER, ITEM_VECTORS, ITEMS, QUERY_TOWER
+from tastemaker.release.files import COVISITATION, ITEM_TOWER, ITEM_VECTORS, ITEMS, QUERY_TOWER, TOGETHER
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.covisitation import Covisitation
@@ -26,12 +27,14 @@ class LoadedRetrieval:
         items: the item tower.
         queries: the query tower.
         covisitation: the item-to-item source.
+        together: item-to-item tables of one kind of event, by the names of ``TOGETHER``; those that the release has.
     """
 
     catalogue: Catalogue
     items: ItemEncoder
     queries: QueryEncoder
     covisitation: Covisitation
+    together: Mapping[str, Covisitation] = field(default_factory=dict)
 
 
 def load_retrieval(directory: Path, parameters: TrainingParameters) -> LoadedRetrieval:
@@ -49,6 +52,11 @@ def load_retrieval(directory: Path, parameters: TrainingParameters) -> LoadedRet
         vectors = np.load(directory / ITEM_VECTORS)
         with np.load(directory / COVISITATION) as table:
             covisitation = Covisitation(table["items"], table["weights"])
+            together = {
+                name: Covisitation(table[f"{name}_items"], table[f"{name}_weights"])
+                for name in TOGETHER
+                if f"{name}_items" in table
+            }
             rows = len(table["items"])
     except (OSError, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise ServingError(f"the release in {directory} is not complete ({error}); train it again") from error
@@ -62,4 +70,5 @@ def load_retrieval(directory: Path, parameters: TrainingParameters) -> LoadedRet
         items=ItemEncoder(directory / ITEM_TOWER, parameters.towers.content),
         queries=QueryEncoder(directory / QUERY_TOWER, parameters.towers.history),
         covisitation=covisitation,
+        together=together,
     )

@@ -87,20 +87,24 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
 
     Raises:
         DataError: there is no plan or no online store yet, or they do not fit together.
-        ServingError: the release does not load.
+        ServingError: the release or a recipe does not load.
     """
     from tastemaker.features.plan import FeaturePlan
     from tastemaker.features.reading.reader import FeatureReader
     from tastemaker.features.stores.opening import open_online_reader
     from tastemaker.release.files import PLAN
     from tastemaker.serving.following import FittingPlan, FollowingRecommender
+    from tastemaker.serving.recipes import load_recipes
     from tastemaker.serving.recommender import Recommender
 
+    recipes = load_recipes(Path(settings.surfaces_dir) if settings.surfaces_dir else None)
     trained = FeaturePlan.load(release_dir / PLAN)
     store = open_online_reader(settings.online_location)
     return FollowingRecommender(
         FittingPlan(trained, settings.plan_path, store),
-        lambda plan: Recommender(release_dir, FeatureReader(settings.online_location, plan), settings.clock),
+        lambda plan: Recommender(
+            release_dir, FeatureReader(settings.online_location, plan), settings.clock, recipes=recipes, timed=True
+        ),
     )
 
 

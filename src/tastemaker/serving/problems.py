@@ -1,11 +1,10 @@
 """What a caller is told when a request cannot be answered: the field, the problem and the remedy."""
 
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
 
 from tastemaker.errors import ContractError
-from tastemaker.serving.contract import Surface
 
 __all__ = ["NO_RELEASE_RETRY_S", "ApiProblem", "convert_query", "decode_json"]
 
@@ -16,9 +15,17 @@ _QUOTED = 600
 # How soon a caller may try again while the server loads its release.
 NO_RELEASE_RETRY_S = 2
 
-_SURFACES = ", ".join(get_args(Surface) or (Surface,))
 _REMEDIES = {
-    "surface": f"use one of: {_SURFACES}",
+    "surface": "send the name of a surface, such as home; GET /v1/release lists them",
+    "items": "send at most 1000 ids of items",
+    "category": "send the category's path as text of 1 to 1024 characters, its levels joined with '/'",
+    "query": "send the text that was searched for, 1 to 1024 characters",
+    "filters": "send categories, price_min, price_max, available and bought, as far as they matter",
+    "categories": "send at most 100 category paths, their levels joined with '/'",
+    "price_min": "send a number from 0 on",
+    "price_max": "send a number from 0 on",
+    "available": "send true or false",
+    "bought": "send true for what was bought before, false for what was not, or leave the field out",
     "k": "ask for 1 to 100 items",
     "user": "send the shopper's id as text of 1 to 256 characters, or leave the field out",
     "session": "send the visit's id as text of 1 to 256 characters, or leave the field out",
@@ -69,7 +76,7 @@ def _remedy(field: str) -> str:
 
 
 def _invalid(error: msgspec.ValidationError, status: int) -> ApiProblem:
-    """Read the field out of msgspec's message: ``Invalid enum value 'x' - at `$.instances[1].surface` ``."""
+    """Read the field out of msgspec's message: ``Expected `int`, got `str` - at `$.instances[1].k` ``."""
     message, _, path = str(error).partition(" - at `$")
     field = path.rstrip("`").lstrip(".")
     for opening, problem in (
@@ -79,8 +86,6 @@ def _invalid(error: msgspec.ValidationError, status: int) -> ApiProblem:
         if message.startswith(opening):
             name = message.split("`")[1]
             return ApiProblem(status, f"{field}.{name}" if field else name, problem, _remedy(name))
-    if message.startswith("Invalid enum value") and field.rsplit(".", 1)[-1] == "surface":
-        message = f"unknown surface {message.removeprefix('Invalid enum value ')}"
     return ApiProblem(status, field, message, _remedy(field))
 
 

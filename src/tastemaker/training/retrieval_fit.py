@@ -11,14 +11,15 @@ import numpy as np
 from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.errors import DataError
+from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.release.files import COVISITATION, ITEM_VECTORS, ITEMS
+from tastemaker.release.files import COVISITATION, ITEM_VECTORS, ITEMS, TOGETHER
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.retrieval.interest import TYPE_WEIGHTS
 from tastemaker.serving.signals import TARGET
 from tastemaker.training.interactions import load_interactions
-from tastemaker.training.item_item import fit_item_item
+from tastemaker.training.item_item import fit_item_item, fit_together
 from tastemaker.training.items import load_items
 
 __all__ = ["RetrievalFit", "fit_retrieval"]
@@ -80,8 +81,14 @@ def fit_retrieval(
     interactions = load_interactions(lake, item_ids, cut, types)
     progress(f"{len(interactions):,} events of {interactions.n_users:,} users with {len(items):,} items")
     neighbours = fit_item_item(interactions, len(items), parameters.item_item)
-    np.savez(directory / COVISITATION, items=neighbours.items, weights=neighbours.weights)
-    progress("item-to-item table fitted")
+    tables = {"items": neighbours.items, "weights": neighbours.weights}
+    for name, event_type in TOGETHER.items():
+        kind = EVENT_TYPES.index(event_type)
+        if (interactions.type == kind).any():
+            typed = fit_together(interactions, len(items), kind, parameters.item_item)
+            tables |= {f"{name}_items": typed.items, f"{name}_weights": typed.weights}
+    np.savez(directory / COVISITATION, **tables)  # type: ignore[arg-type]  # numpy's stub takes a flag for a table
+    progress("item-to-item tables fitted")
     model, loss = train_towers(interactions, items, (TARGET,), parameters.towers, seed=seed, progress=progress)
     np.save(directory / ITEM_VECTORS, export_towers(model, parameters.towers, directory))
     (directory / ITEMS).write_bytes(msgspec.json.encode(items))

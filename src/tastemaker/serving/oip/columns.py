@@ -1,14 +1,16 @@
 """Input tensors as recommendation requests: one column per field, one row per list."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tastemaker.serving.contract import RecommendationRequest
+from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.oip.metadata import INPUTS, MAX_LISTS
 from tastemaker.serving.oip.parsing import texts
 from tastemaker.serving.oip.tensors import InferRequest
 from tastemaker.serving.problems import ApiProblem, convert_query
 
-__all__ = ["requests_of"]
+__all__ = ["check_lists", "requests_of"]
 
 _DATATYPES = {"k": ("INT32", "INT64")} | {name: ("BYTES",) for name in ("user", "session", "surface")}
 
@@ -62,3 +64,20 @@ def _request(fields: dict[str, Any], places: dict[str, str]) -> RecommendationRe
     except ApiProblem as problem:
         tensor = places.get(problem.field, "inputs")
         raise ApiProblem(400, f"{tensor}.data", f"{problem.field}: {problem.problem}", problem.remedy) from problem
+
+
+def check_lists(plane: DataPlane, lists: Sequence[RecommendationRequest], asked: InferRequest) -> None:
+    """Check what only recipes and catalogue know; a field that came as a tensor is named by it.
+
+    Raises:
+        ApiProblem: 400 naming the tensor or the field; 503 without a release.
+    """
+    for one in lists:
+        try:
+            plane.check(one)
+        except ApiProblem as problem:
+            if problem.status != 422:
+                raise
+            places = {tensor.name: f"inputs[{place}].data" for place, tensor in enumerate(asked.inputs)}
+            field = places.get(problem.field, problem.field)
+            raise ApiProblem(400, field, problem.problem, problem.remedy) from problem

@@ -14,7 +14,7 @@ from tastemaker.serving.access.gate import Admitted, Gate
 from tastemaker.serving.access.keys import Scope
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.http import MAX_BODY_BYTES
-from tastemaker.serving.oip.columns import requests_of
+from tastemaker.serving.oip.columns import check_lists, requests_of
 from tastemaker.serving.oip.grpc_codec import decode, model_metadata_message, read_request, write_response
 from tastemaker.serving.oip.lists import head_of, outputs_of, wanted_outputs
 from tastemaker.serving.oip.messages import messages
@@ -73,6 +73,7 @@ def handlers(plane: DataPlane, gate: Gate, *, local: bool) -> Any:
         request, values = read_request(asked)
         wanted = wanted_outputs(request)
         lists = requests_of(request, values)
+        check_lists(plane, lists, request)
         admitted.charge(len(lists) - 1)
         async with asyncio.timeout(_TIMEOUT_S):
             answers = await plane.recommend(lists)

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 from tastemaker.serving.access.middleware import admitted_of
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.http import Handler, json_response, measured, protocol_problem_body, read_body
-from tastemaker.serving.oip.columns import requests_of
+from tastemaker.serving.oip.columns import check_lists, requests_of
 from tastemaker.serving.oip.lists import head_of, outputs_of, wanted_outputs
 from tastemaker.serving.oip.metadata import MODEL, check_model, model_metadata, server_metadata
 from tastemaker.serving.oip.parsing import parse
@@ -58,6 +58,7 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         asked, values = parse(body, request.headers.get(_HEADER_LENGTH))
         wanted = wanted_outputs(asked)
         lists = requests_of(asked, values)
+        check_lists(plane, lists, asked)
         admitted_of(request.scope).charge(len(lists) - 1)
         answers = await plane.recommend(lists)
         encoded, json_length = encode_answer(head_of(asked, answers), outputs_of(wanted, answers))
