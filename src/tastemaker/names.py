@@ -102,6 +102,7 @@ SOURCE_CATEGORY: Final = "category_popular"
 SOURCE_FRESH: Final = "new_items"
 SOURCE_DUE: Final = "due_again"
 SOURCE_GIVEN: Final = "given_items"
+SOURCE_PINNED: Final = "pinned"
 
 # The name of a release in BentoML's model store.
 RELEASE_MODEL: Final = "tastemaker-release"

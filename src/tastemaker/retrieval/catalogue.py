@@ -65,6 +65,27 @@ class Catalogue:
         return np.array([code(item.category) if item else -1 for item in self.items], dtype=np.int64)
 
     @cached_property
+    def brands(self) -> Categories:
+        """The brands, as paths of one level, shared with the states that follow."""
+        return Categories()
+
+    @cached_property
+    def brand(self) -> npt.NDArray[np.int64]:
+        """int64 ``[rows]``: number of the item's brand; -1 without one."""
+        code = self.brands.code
+        return np.array([code(_brand(item)) for item in self.items], dtype=np.int64)
+
+    @cached_property
+    def stock(self) -> npt.NDArray[np.float32]:
+        """float32 ``[rows]``: pieces, of the attribute ``stock``; NaN where it is not known or no number."""
+        return np.array([_number(item, "stock") for item in self.items], dtype=np.float32)
+
+    @cached_property
+    def margin(self) -> npt.NDArray[np.float32]:
+        """float32 ``[rows]``: in any one unit, of the attribute ``margin``; NaN where not known or no number."""
+        return np.array([_number(item, "margin") for item in self.items], dtype=np.float32)
+
+    @cached_property
     def price(self) -> npt.NDArray[np.float64]:
         """float64 ``[rows]``: price, NaN where it is not known."""
         return np.array([_price(item) for item in self.items], dtype=np.float64)
@@ -134,12 +155,15 @@ class Catalogue:
             row_of = {item_id: row for row, item_id in enumerate(self.item_ids)}
         row_of.update((following.item_ids[row], row) for row in rows if row >= len(self))
         given["row_of"] = row_of
-        given["categories"] = self.categories
-        code = self.categories.code
+        given["categories"], given["brands"] = self.categories, self.brands
+        code, brand_code = self.categories.code, self.brands.code
         columns: dict[str, Callable[[Item | None], Any]] = {
             "present": lambda item: item is not None,
             "servable": _servable,
             "leaf": lambda item: code(item.category) if item else -1,
+            "brand": lambda item: brand_code(_brand(item)),
+            "stock": lambda item: _number(item, "stock"),
+            "margin": lambda item: _number(item, "margin"),
             "price": _price,
             "created_us": _created_us,
         }
@@ -163,6 +187,20 @@ def _servable(item: Item | None) -> bool:
 
 def _price(item: Item | None) -> float:
     return np.nan if item is None or item.price is None else item.price
+
+
+def _brand(item: Item | None) -> tuple[str, ...]:
+    return () if item is None or item.brand is None else (item.brand,)
+
+
+def _number(item: Item | None, attribute: str) -> float:
+    """An attribute as a number; attributes are text, and shops write what they like."""
+    if item is None or attribute not in item.attributes:
+        return np.nan
+    try:
+        return float(item.attributes[attribute])
+    except ValueError:
+        return np.nan
 
 
 def _created_us(item: Item | None) -> int:

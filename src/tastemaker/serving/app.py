@@ -96,14 +96,22 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
     from tastemaker.serving.following import FittingPlan, FollowingRecommender
     from tastemaker.serving.recipes import load_recipes
     from tastemaker.serving.recommender import Recommender
+    from tastemaker.serving.rerank.rule_log import rules_path
+    from tastemaker.serving.rerank.rule_watch import RuleWatch
 
+    rules = RuleWatch(rules_path(settings.home))
     recipes = load_recipes(Path(settings.surfaces_dir) if settings.surfaces_dir else None)
     trained = FeaturePlan.load(release_dir / PLAN)
     store = open_online_reader(settings.online_location)
     return FollowingRecommender(
         FittingPlan(trained, settings.plan_path, store),
         lambda plan: Recommender(
-            release_dir, FeatureReader(settings.online_location, plan), settings.clock, recipes=recipes, timed=True
+            release_dir,
+            FeatureReader(settings.online_location, plan),
+            settings.clock,
+            recipes=recipes,
+            timed=True,
+            rules=rules,
         ),
     )
 

@@ -13,6 +13,7 @@ __all__ = [
     "RecommendationRequest",
     "RecommendationResponse",
     "RecommendedItem",
+    "RuleEffect",
     "ServedList",
     "Surface",
     "Tier",
@@ -133,6 +134,22 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     score: float
 
 
+class RuleEffect(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What one rule of the shop, or one part of the surface's policy, did to one candidate.
+
+    Attributes:
+        item_id: the item.
+        rule: id of the rule, or ``policy:`` and the part of the policy.
+        before: its place before, from 1; None when it was out of the list.
+        after: and after.
+    """
+
+    item_id: str
+    rule: str
+    before: int | None = None
+    after: int | None = None
+
+
 class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What was answered and why; replay, attribution, off-policy evaluation and skew measurement read it.
 
@@ -151,6 +168,9 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         rules: names of the rules that removed something, with how many items each removed.
         items: ids of the final list, best first.
         propensities: probability with which each final item was shown at its place; 1 where nothing was random.
+        propensity: whether these are marginal, or conditional on the items at the places before.
+        rules_version: of the shop's rules; empty where neither rules nor a policy had anything to do.
+        effects: what each rule did, in their order.
         latency_us: time from request to answer, in microseconds.
         stages: time of each stage, in microseconds.
     """
@@ -168,5 +188,8 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     rules: dict[str, int] = {}
     items: tuple[str, ...] = ()
     propensities: tuple[float, ...] = ()
+    propensity: Literal["marginal", "conditional"] = "marginal"
+    rules_version: str = ""
+    effects: tuple[RuleEffect, ...] = ()
     latency_us: int = 0
     stages: dict[str, int] = {}

@@ -16,8 +16,9 @@ from tastemaker.serving.intent import Lift
 from tastemaker.serving.ranking import RankFunction, ReadMatrix
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.release import Release
+from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.shop_state import ShopState
-from tastemaker.serving.stages.rerank import Reranker
+from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
 
 __all__ = ["NO_FEATURES", "Breakers", "Made", "Order", "Parts", "Unreachable"]
@@ -53,7 +54,6 @@ class Parts:
         ranker: gives scores.
         read_items: reads the features of items in process.
         breakers: of the dependencies.
-        reranker: puts the list together; None leaves the ranking's order.
         now_ns: a clock that only grows.
     """
 
@@ -62,7 +62,6 @@ class Parts:
     ranker: RankFunction
     read_items: ReadMatrix
     breakers: Breakers
-    reranker: Reranker | None
     now_ns: Callable[[], int]
 
 
@@ -71,9 +70,11 @@ class Order:
     """One request and what it is answered from.
 
     Attributes:
+        request_id: of the answer.
         request: as it came.
         recipe: of its surface.
         state: of the shop.
+        rules: of the shop, for the surface and the moment.
         excluded: int64, rows that the request excludes.
         now_us: the moment, in microseconds.
         clock: of the list.
@@ -81,9 +82,11 @@ class Order:
         timed: whether slow calls count.
     """
 
+    request_id: str
     request: RecommendationRequest
     recipe: Recipe
     state: ShopState
+    rules: ActiveRules
     excluded: npt.NDArray[np.int64]
     now_us: int
     clock: StageClock
@@ -108,7 +111,7 @@ class Made:
         features: float32 ``[n, features]``, or ``[0, 0]``.
         lift: what intent added.
         removed: by rule, how many items it took out.
-        propensities: of the first items; None for 1 each.
+        listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
     """
 
@@ -120,5 +123,5 @@ class Made:
     features: npt.NDArray[np.float32] = field(default_factory=lambda: NO_FEATURES)
     lift: Lift | None = None
     removed: Mapping[str, int] | None = None
-    propensities: npt.NDArray[np.float64] | None = None
+    listed: ListedOrder | None = None
     unknown_items: tuple[str, ...] = ()

@@ -5,22 +5,23 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tastemaker import names
-from tastemaker.errors import ServingError
 from tastemaker.features.stores.protocol import StoreUnavailable
 from tastemaker.retrieval.blend import Blend, unite
+from tastemaker.retrieval.source import Retrieved
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import RecommendationRequest, Tier
 from tastemaker.serving.making import Made, Order, Parts, Unreachable
 from tastemaker.serving.ranking import default_items
 from tastemaker.serving.recipe import AS_TRAINED
+from tastemaker.serving.relisting import reranked
 from tastemaker.serving.stages.candidates import CandidatesInput, Found, look_for
 from tastemaker.serving.stages.context import Asked, ContextInput, asked_for
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
 from tastemaker.serving.stages.filtering import FilteringInput, Kept, within_rules
 from tastemaker.serving.stages.ranking import RankedCandidates, RankingInput, rank
-from tastemaker.serving.stages.rerank import RerankStageInput, rerank_list
 
 __all__ = ["whole_list"]
 
@@ -64,7 +65,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
         removed=kept.removed,
         unknown_items=asked.unknown_items,
     )
-    return _reranked(parts, order, listed) if "rerank" in recipe.stages else listed
+    return reranked(order, listed, recipe.rerank) if "rerank" in recipe.stages else listed
 
 
 def _from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: bool) -> _T:
@@ -118,6 +119,8 @@ def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool
             parts.now_ns,
         ),
     )
+    if "rerank" in recipe.stages and len(order.rules.wanted_rows):
+        found = replace(found, candidates=_with_pinned(found.candidates, order.rules.wanted_rows))
     kept = _within_rules(order, shopper, found.candidates)
     if recipe.fill and len(kept.candidates.rows) < request.k:
         for n in (limit + request.k + more, len(order.state.catalogue)):
@@ -127,6 +130,12 @@ def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool
     if found.without:
         why = f"{next(iter(found.without.values()))}: candidates of the other sources alone"
     return Kept(kept.candidates.first(limit), kept.removed), why
+
+
+def _with_pinned(candidates: Blend, rows: npt.NDArray[np.int64]) -> Blend:
+    """The candidates with those that pins name, so that a pin holds whatever retrieval found."""
+    pinned = Retrieved(rows, np.zeros(len(rows), dtype=np.float32))
+    return unite((*candidates.sources, names.SOURCE_PINNED), {**candidates.retrieved, names.SOURCE_PINNED: pinned})
 
 
 def _with_popular(order: Order, found: Found, shopper: ShopperContext, n: int) -> Blend:
@@ -217,29 +226,3 @@ def _unknown(request: RecommendationRequest) -> str:
     """Why a list is for nobody in particular."""
     asked = [f"user {request.user!r}"] * bool(request.user) + [f"session {request.session!r}"] * bool(request.session)
     return f"nothing is known yet of {' and '.join(asked)}" if asked else "no user and no session was given"
-
-
-def _reranked(parts: Parts, order: Order, made: Made) -> Made:
-    given = RerankStageInput(
-        made.candidates.rows,
-        made.scores,
-        order.request.k,
-        order.state.catalogue,
-        order.recipe,
-        order.now_us,
-        order.now_us,
-    )
-    listed = order.clock.run("rerank", lambda each: rerank_list(each, parts.reranker), given)
-    if listed is None:
-        return made
-    if len(listed.order) > len(made.candidates.rows):
-        raise ServingError("the reranker gives more places than there are candidates; it may only choose among them")
-    return replace(
-        made,
-        candidates=made.candidates.take(listed.order),
-        scores=made.scores[listed.order],
-        features=made.features[listed.order] if len(made.features) else made.features,
-        lift=made.lift.take(listed.order) if made.lift is not None else None,
-        removed={**(made.removed or {}), **listed.effects},
-        propensities=listed.propensities,
-    )

@@ -54,6 +54,7 @@ _OF_PAGE: Final[Mapping[str, str]] = {
 _ALWAYS: Final[Mapping[str, str]] = {
     names.SOURCE_FRESH: "New in the shop",
     names.SOURCE_GIVEN: "Matches your search",
+    names.SOURCE_PINNED: "Chosen by the shop",
     SOURCE_AT_HAND: "Picked for you",
     SOURCE_STATIC: "Popular in the shop",
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tastemaker import names
+from tastemaker.serving.rerank.policy import RerankPolicy
 
 __all__ = ["AS_TRAINED", "SOURCES", "STAGES", "Budget", "Recipe", "SessionPolicy"]
 
@@ -109,6 +110,7 @@ class Recipe(_Strict):
             each is brought to a mean of 0 and a deviation of 1 over the candidates, and missing ones count as lowest.
         rules: what may not be shown.
         session: see there.
+        rerank: diversity, caps, weights, new items and exploration; the shop's rules count without it too.
         budget: see there.
         static: ids that are shown when nothing else can be; the most popular items at the start where it is empty.
     """
@@ -130,6 +132,7 @@ class Recipe(_Strict):
         "not_dismissed",
     )
     session: SessionPolicy = SessionPolicy()
+    rerank: RerankPolicy | None = None
     budget: Budget = Budget()
     static: tuple[str, ...] = ()
 
@@ -148,6 +151,8 @@ class Recipe(_Strict):
             raise ValueError(f"order: {unasked[0]} is no source of this surface; add it to sources, or leave it out")
         if "in_category" in self.rules and "category" not in self.requires:
             raise ValueError("rules: in_category needs the request's category; add category to requires")
+        if self.rerank is not None and "rerank" not in self.stages:
+            raise ValueError("rerank: the stage is not among stages; add it, or leave rerank out")
         return self
 
     def asks(self, source: str) -> bool:

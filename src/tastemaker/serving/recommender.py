@@ -30,11 +30,14 @@ from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
+from tastemaker.serving.relisting import reranked
 from tastemaker.serving.requests import check_request
+from tastemaker.serving.rerank import rerank
+from tastemaker.serving.rerank.rule_watch import RuleWatch
+from tastemaker.serving.shop_rules import ShopRules
 from tastemaker.serving.shop_state import read_state
 from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
-from tastemaker.serving.stages.rerank import Reranker
 from tastemaker.serving.stages.runner import StageClock
 
 __all__ = ["INTENT_LIFT", "SHOWN_DISCOUNT", "Recommender"]
@@ -63,7 +66,7 @@ class Recommender:
         timed: whether lists have to be ready within their recipe's budget; offline they take as long as they take.
         ranker: in place of the release's.
         make_index: builds the index of item vectors.
-        reranker: puts the list together from ranked candidates; None leaves their order.
+        rules: the shop's, which follow their file; None for none.
         now_ns: a clock that only grows, for budgets.
         stale_after_s: features of items that could not be refreshed for so long count as their defaults.
 
@@ -81,7 +84,7 @@ class Recommender:
         timed: bool = False,
         ranker: RankFunction | None = None,
         make_index: MakeIndex = VectorIndex,
-        reranker: Reranker | None = None,
+        rules: RuleWatch | None = None,
         now_ns: Callable[[], int] = perf_counter_ns,
         stale_after_s: float = 3_600.0,
     ) -> None:
@@ -105,9 +108,9 @@ class Recommender:
                 CircuitBreaker("index", clock=lambda: now_ns() / 1e9),
                 CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
             ),
-            reranker,
             now_ns,
         )
+        self._rules = ShopRules(rules, lambda: self._state)
         self._lists = CachedLists()
         self._static = {
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
@@ -151,6 +154,8 @@ class Recommender:
             if view.kind == "aggregate":  # compiles what reads, or loads it
                 numeric = [feature.name for feature in view.features if feature.is_numeric]
                 self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
+        if len(state.catalogue):
+            rerank.warm_up(state.catalogue.vectors.shape[1])
         items = state.catalogue.item_ids[:1]
         for surface, recipe in self.recipes.items():
             given = items if "items" in recipe.requires else ()
@@ -174,6 +179,7 @@ class Recommender:
             self._state = read_state(self._reader, self._release, old, self._clock.now_us(), self._make_index)
         while not self._items.refresh(self._clock.now_us()):
             pass
+        self._rules.refresh()
         self._refreshed_ns = self._now_ns()
         self._parts.breakers.online_store.close()
 
@@ -239,19 +245,24 @@ class Recommender:
         excluded = state.catalogue.rows(request.exclude) if request.exclude else NO_ROWS
         total_ms = max(0.0, recipe.budget.total - waited_ms) if self._timed else None
         too_old = self._now_ns() - self._refreshed_ns > self._stale_after_ns
+        now_us = self._clock.now_us()
         return Order(
+            uuid.uuid4().hex,
             request,
             recipe,
             state,
+            self._rules.at(request.surface, now_us),
             excluded[excluded >= 0],
-            self._clock.now_us(),
+            now_us,
             StageClock(total_ms, self._now_ns),
             stale=self._item_views if too_old else (),
             timed=self._timed,
         )
 
     def _at_hand(self, order: Order, why: str) -> Made:
-        return list_at_hand(order, self._nobody, self._lists, self._static[order.recipe.surface], why)
+        return reranked(
+            order, list_at_hand(order, self._nobody, self._lists, self._static[order.recipe.surface], why), None
+        )
 
     def _answered(self, order: Order, made: Made) -> tuple[RecommendationResponse, ListRecord]:
         request, clock = order.request, order.clock
@@ -266,12 +277,12 @@ class Recommender:
                 made.shopper,
                 order.state.sources,
                 self._release.signals,
-                request.k,
+                request.k if made.listed is None else made.listed.listed,
                 self._logged if request.explain else None,
             ),
         )
         response = RecommendationResponse(
-            request_id=uuid.uuid4().hex,
+            request_id=order.request_id,
             release=self.release_id,
             tier=made.tier,
             tier_reason=made.why,
@@ -292,7 +303,7 @@ class Recommender:
                 order.state.catalogue.item_ids,
                 {**made.shopper.histories, **made.shopper.exposure.read},
                 made.removed or {},
-                made.propensities,
+                made.listed,
                 order.now_us,
                 clock,
             ),

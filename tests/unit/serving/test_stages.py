@@ -16,12 +16,13 @@ from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Filters, RecommendationRequest
 from tastemaker.serving.exposure import Exposure, shown_discount
 from tastemaker.serving.recipe import SessionPolicy
-from tastemaker.serving.recipes import load_recipes
+from tastemaker.serving.rerank.compiled_rules import NO_RULES
+from tastemaker.serving.rerank.policy import RerankPolicy
 from tastemaker.serving.stages.candidates import CandidatesInput, look_for
 from tastemaker.serving.stages.context import with_page
 from tastemaker.serving.stages.filtering import FilteringInput, within_rules
 from tastemaker.serving.stages.ranking import standardised
-from tastemaker.serving.stages.rerank import ListedOrder, RerankStageInput, rerank_list
+from tastemaker.serving.stages.rerank import RerankStageInput, rerank_list
 from tastemaker.serving.stages.runner import StageClock
 from tastemaker.serving.text_match import text_match
 
@@ -168,9 +169,14 @@ def test_text_match_weighs_rare_words_and_takes_beginnings_for_half() -> None:
     assert text_match("plate", []).tolist() == []
 
 
-def test_rerank_without_a_function_keeps_the_order_and_with_one_asks_it(catalogue: Catalogue) -> None:
-    given = RerankStageInput(rows(0, 1), floats(2, 1), 1, catalogue, load_recipes()["home"], 7, NOW_US)
-    assert rerank_list(given, None) is None
-    turned = rerank_list(given, lambda each: ListedOrder(np.argsort(each.scores), np.ones(2), {"bury": 1}))
-    assert turned is not None
-    assert (turned.order.tolist(), turned.effects) == ([1, 0], {"bury": 1})
+def test_rerank_leaves_the_order_where_nothing_asks_for_another(catalogue: Catalogue) -> None:
+    given = RerankStageInput(rows(0, 1), floats(2, 1), 1, catalogue, None, NO_RULES, 7, NOW_US)
+    assert rerank_list(given) is None
+
+
+def test_rerank_puts_the_list_first_and_keeps_the_other_candidates(catalogue: Catalogue) -> None:
+    capped = RerankPolicy.model_validate({"new_items": {"share": 1.0, "younger_than_days": 1e6}})
+    given = RerankStageInput(rows(0, 1), floats(1, 2), 1, catalogue, capped, NO_RULES, 7, NOW_US)
+    found = rerank_list(given)
+    assert found is not None
+    assert (found.order.tolist(), found.listed) == ([1, 0], 1)

@@ -81,7 +81,7 @@ def trade_off(
     users = _some(history, seed)
     ranked, scores = lister(history.take(users), k)
     truth = relevant.take(users)
-    points = []
+    points: list[TradeOff] = []
     for places in sorted({round(share * k) for share in _SHARES}):
         if points and until is not None and time.monotonic() > until:
             break

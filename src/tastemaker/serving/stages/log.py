@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from tastemaker.clock import from_us
 from tastemaker.retrieval.blend import Blend
-from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, ServedList
+from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, RuleEffect, ServedList
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.stages.explain import plain
+from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
 
 __all__ = ["LogInput", "keep", "served_list"]
@@ -31,7 +32,7 @@ class LogInput:
         item_ids: of the catalogue, by row.
         histories: by history view, the shopper's events as they were read.
         removed: by rule, how many items it took out or moved.
-        propensities: of the items shown; None for 1 each.
+        listed: what the rerank stage made of the candidates; None where it had nothing to do.
         now_us: the moment as of which features were read.
         clock: of the list.
     """
@@ -45,7 +46,7 @@ class LogInput:
     item_ids: Sequence[str]
     histories: Mapping[str, tuple[tuple[str, str, int], ...]]
     removed: Mapping[str, int]
-    propensities: npt.NDArray[np.float64] | None
+    listed: ListedOrder | None
     now_us: int
     clock: StageClock
 
@@ -60,6 +61,7 @@ def served_list(given: LogInput) -> ServedList:
     response, ids = given.response, given.item_ids
     shown = tuple(item.item_id for item in response.items)
     sources = given.candidates.sources
+    reranked = None if given.listed is None else given.listed.reranked
     found: dict[str, tuple[float, ...]] = {}
     if len(given.features):
         found = {item_id: tuple(plain(given.features[place])) for place, item_id in enumerate(shown)}
@@ -85,9 +87,20 @@ def served_list(given: LogInput) -> ServedList:
         histories=dict(given.histories),
         rules=dict(given.removed),
         items=shown,
-        propensities=(1.0,) * len(shown)
-        if given.propensities is None
-        else tuple(given.propensities[: len(shown)].tolist()),
+        propensities=(1.0,) * len(shown) if reranked is None else tuple(reranked.propensities.tolist()),
+        propensity="marginal" if reranked is None else reranked.propensity,
+        rules_version="" if reranked is None else reranked.rules_version,
+        effects=_effects(given),
         latency_us=given.clock.total_us,
         stages=given.clock.stages_us,
+    )
+
+
+def _effects(given: LogInput) -> tuple[RuleEffect, ...]:
+    """What rules and policy did; worked out only here, off every request's path."""
+    if given.listed is None:
+        return ()
+    return tuple(
+        RuleEffect(item_id=given.item_ids[effect.row], rule=effect.rule, before=effect.before, after=effect.after)
+        for effect in given.listed.reranked.effects
     )
