@@ -27,7 +27,7 @@ _MINUTES = "10"
 
 
 def run() -> list[Goal]:
-    """Quality of ``tastemaker evaluate`` on Online Retail and completejourney, beside all baselines."""
+    """Quality of ``tastemaker evaluate`` on Online Retail and completejourney, beside all baselines, tuned alike."""
     settings = Settings.from_env()
     goals = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -60,7 +60,7 @@ def _tables(dataset: Any, cut: datetime, days: int | None, directory: Path) -> T
 def _evaluate(tables: Tables, out: Path) -> dict[str, Any]:
     """Run the command; its table is shown as it is."""
     command = [
-        sys.executable, "-m", "tastemaker.cli", "evaluate", "--include-seen", "--k", "10,20",
+        sys.executable, "-m", "tastemaker.cli", "evaluate", "--include-seen", "--tune", "--k", "10,20",
         "--train", tables.train, "--test", tables.test, "--items", tables.items, "--out", out,
         "--models", ",".join(("tastemaker", *_BASELINES)),
         "--budget-minutes", os.environ.get("QUALITY_MINUTES", _MINUTES),

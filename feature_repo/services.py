@@ -6,8 +6,8 @@ A model's service names its features one by one, so that a new feature of a view
 from derived_views import request_context, user_habits, user_item_fit
 from feast import FeatureService
 from item_views import item_activity, item_content, item_profile, user_item_activity
-from session_views import session_activity, session_history
-from user_views import user_activity, user_affinity, user_category_activity, user_history
+from session_views import session_activity, session_exposure, session_history
+from user_views import user_activity, user_affinity, user_category_activity, user_exposure, user_history
 
 from tastemaker import names
 
@@ -61,8 +61,10 @@ all_features = FeatureService(
         user_affinity,
         user_category_activity,
         user_history,
+        user_exposure,
         session_activity,
         session_history,
+        session_exposure,
         item_activity,
         item_content,
         item_profile,

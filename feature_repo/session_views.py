@@ -34,6 +34,27 @@ session_history = StreamFeatureView(
     ],
 )
 
+session_exposure = StreamFeatureView(
+    name=names.VIEW_SESSION_EXPOSURE,
+    description="What a visit was shown, and what it did not want, newest first; forgotten a day after its last event.",
+    owner=_OWNER,
+    entities=[session],
+    source=events,
+    timestamp_field=names.OCCURRED_AT,
+    ttl=timedelta(days=1),
+    tags={"where": "type in ('impression', 'dislike')"},
+    aggregations=[
+        Aggregation("item_id", "last_n(200)", name="session_shown_items"),
+        Aggregation("type", "last_n(200)", name="session_shown_types"),
+        Aggregation("occurred_at", "last_n(200)", name="session_shown_times"),
+    ],
+    schema=[
+        Field(name="session_shown_items", dtype=Array(String), description="Item ids."),
+        Field(name="session_shown_types", dtype=Array(String), description="Whether it was shown or disliked."),
+        Field(name="session_shown_times", dtype=Array(Int64), description="When, in microseconds since 1970."),
+    ],
+)
+
 session_activity = StreamFeatureView(
     name=names.VIEW_SESSION_ACTIVITY,
     description="How a visit goes; forgotten a day after its last event.",

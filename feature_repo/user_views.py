@@ -211,6 +211,26 @@ user_category_activity = StreamFeatureView(
     ],
 )
 
+user_exposure = StreamFeatureView(
+    name=names.VIEW_USER_EXPOSURE,
+    description="What a shopper was shown, and what they did not want, newest first.",
+    owner=_OWNER,
+    entities=[user],
+    source=events,
+    timestamp_field=names.OCCURRED_AT,
+    tags={"where": "type in ('impression', 'dislike')"},
+    aggregations=[
+        Aggregation("item_id", "last_n(200)", name="user_shown_items"),
+        Aggregation("type", "last_n(200)", name="user_shown_types"),
+        Aggregation("occurred_at", "last_n(200)", name="user_shown_times"),
+    ],
+    schema=[
+        Field(name="user_shown_items", dtype=Array(String), description="Item ids."),
+        Field(name="user_shown_types", dtype=Array(String), description="Whether it was shown or disliked."),
+        Field(name="user_shown_times", dtype=Array(Int64), description="When, in microseconds since 1970."),
+    ],
+)
+
 user_history = StreamFeatureView(
     name=names.VIEW_USER_HISTORY,
     description="The items that a shopper met last, newest first.",

@@ -35,8 +35,9 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$made_from" ]; then
     .venv/bin/uv pip sync --python .venv/bin/python --require-hashes requirements.lock
     .venv/bin/uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
     .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true # else every first import compiles
-    say "Compiling the feature engine's loops"
+    say "Compiling the loops of the feature engine and of re-ranking"
     .venv/bin/python -m tastemaker.features.streaming.warm_up
+    .venv/bin/python -c "from tastemaker.serving.rerank.rerank import warm_up; warm_up(64)"
     echo "$made_from" >"$stamp"
 fi
 

@@ -13,6 +13,9 @@ import bentoml
 
 from tastemaker.errors import ServingError
 from tastemaker.names import RELEASE_MODEL
+from tastemaker.serving.access.binding import check_binding, listening_hosts
+from tastemaker.serving.access.bounded_http import bound_request_heads
+from tastemaker.serving.access.starting import ending_the_server
 from tastemaker.serving.app import create_app, open_recommender
 from tastemaker.serving.data_plane import AnyRecommender
 from tastemaker.settings import Settings
@@ -46,6 +49,7 @@ def _open(settings: Settings) -> AnyRecommender:
     return open_recommender(settings, _release_dir())
 
 
+bound_request_heads()  # here, because the worker's server is made right after this module was imported
 app = create_app(_open)
 
 
@@ -66,11 +70,22 @@ class Recommender:
         """Begin to load the release."""
         # While a broker is away, its client writes ten lines a second; the served-list log says it once.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        # Before anything is loaded: whether it may listen where it does.
+        with ending_the_server():
+            settings = Settings.from_env()
+            hosts = listening_hosts()
+            check_binding(hosts, app.state.gate(), allow_open=settings.allow_open, what="the recommender")
+            if settings.recommender_grpc_port:
+                from tastemaker.serving.oip.grpc_server import start_grpc
+
+                app.state.grpc = await start_grpc(app.state.plane, app.state.gate(), settings, hosts=hosts)
         app.state.plane.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Finish the requests that are under way and flush the served-list log."""
+        if hasattr(app.state, "grpc"):
+            await app.state.grpc.stop()
         await asyncio.to_thread(app.state.plane.stop)
 
     def __is_ready__(self) -> bool:

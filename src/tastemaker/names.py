@@ -82,6 +82,8 @@ VIEW_SESSION_ACTIVITY: Final = "session_activity"
 VIEW_REQUEST_CONTEXT: Final = "request_context"
 VIEW_USER_HABITS: Final = "user_habits"
 VIEW_USER_ITEM_FIT: Final = "user_item_fit"
+VIEW_USER_EXPOSURE: Final = "user_exposure"
+VIEW_SESSION_EXPOSURE: Final = "session_exposure"
 
 # Feature services.
 SERVICE_RETRIEVAL: Final = "retrieval"
@@ -93,6 +95,14 @@ SOURCE_TWO_TOWER: Final = "two_tower"
 SOURCE_REPEAT: Final = "repeat_purchase"
 SOURCE_COVISITATION: Final = "co_visitation"
 SOURCE_TRENDING: Final = "trending"
+SOURCE_SIMILAR: Final = "similar_items"
+SOURCE_BOUGHT_TOGETHER: Final = "bought_together"
+SOURCE_ALSO_VIEWED: Final = "also_viewed"
+SOURCE_CATEGORY: Final = "category_popular"
+SOURCE_FRESH: Final = "new_items"
+SOURCE_DUE: Final = "due_again"
+SOURCE_GIVEN: Final = "given_items"
+SOURCE_PINNED: Final = "pinned"
 
 # The name of a release in BentoML's model store.
 RELEASE_MODEL: Final = "tastemaker-release"

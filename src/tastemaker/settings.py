@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tastemaker.clock import Clock
 from tastemaker.errors import DataError
@@ -29,6 +29,7 @@ class Settings(BaseModel):
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
         serve_log_rate: share of answers written to the served-list log with the feature values that they were made of,
             0 to 1; all of them by default.
+        surfaces_dir: recipes of surfaces (``*.yaml``) that add to the built-in ones or take their place; empty: none.
         max_body_bytes: size of a request's body that the collector takes.
         unknown_items: whether the collector rejects or accepts an event about an item that no catalogue entry
             announced.
@@ -42,6 +43,16 @@ class Settings(BaseModel):
             the features of that much earlier.
         features_engine: what builds training sets and materialises batch views: this machine, or a Ray cluster
             (``feature_repo/feature_store.ray.yaml``).
+        host: where everything listens that is not for strangers, Kafka and Prefect among it; it knows no API keys.
+        serve_host: where the collector and the recommender listen; empty: ``host``.
+        recommender_grpc_port: where the recommender speaks the Open Inference Protocol over gRPC; 0 leaves it out.
+        api_keys: the file of API keys; empty: ``access/keys.json`` in the home.
+        allow_open: listen on any address without API keys, because something in front of it checks callers.
+        tls_certificate: PEM file of the certificate chain that the collector and the recommender serve with; empty is
+            without TLS.
+        tls_key: PEM file of its key.
+        max_in_progress: requests that the collector or the recommender has in progress at once; more are told to come
+            back.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +69,7 @@ class Settings(BaseModel):
     prefect_port: int = Field(4200, ge=1, le=65535)
     clock_offset_us: int = 0
     serve_log_rate: float = Field(1.0, ge=0, le=1)
+    surfaces_dir: str = ""
     max_body_bytes: int = Field(1024 * 1024, ge=1024)
     unknown_items: Literal["reject", "accept"] = "reject"
     online_store: str = "online.sqlite"
@@ -66,6 +78,19 @@ class Settings(BaseModel):
     worker_metrics_port: int = Field(8083, ge=1, le=65535)
     processing_delay_seconds: float = Field(0.0, ge=0)
     features_engine: Literal["local", "ray"] = "local"
+    serve_host: str = ""
+    recommender_grpc_port: int = Field(8090, ge=0, le=65535)
+    api_keys: str = ""
+    allow_open: bool = False
+    tls_certificate: str = ""
+    tls_key: str = ""
+    max_in_progress: int = Field(512, ge=1)
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> "Settings":
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key go together; set both, or neither")
+        return self
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> "Settings":
@@ -90,8 +115,14 @@ class Settings(BaseModel):
             settings = cls.model_validate(values)
         except ValueError as error:
             raise DataError(f"settings from {ENV_PREFIX}* variables: {error}") from error
+        # Some processes of the stack, and BentoML's workers, run elsewhere.
+        files = {name: getattr(settings, name) for name in ("api_keys", "tls_certificate", "tls_key")}
         return settings.model_copy(
-            update={"home": settings.home.absolute(), "repository": settings.repository.absolute()}
+            update={
+                "home": settings.home.absolute(),
+                "repository": settings.repository.absolute(),
+                **{name: str(Path(path).absolute()) for name, path in files.items() if path},
+            }
         )
 
     def with_clock_at(self, moment: datetime) -> "Settings":
@@ -173,7 +204,7 @@ class Settings(BaseModel):
     @property
     def collector_url(self) -> str:
         """Base address of the event collector."""
-        return f"http://{self.host}:{self.collector_port}"
+        return f"{self._scheme}://{self.callable_host}:{self.collector_port}"
 
     @property
     def worker_metrics_url(self) -> str:
@@ -183,7 +214,26 @@ class Settings(BaseModel):
     @property
     def recommender_url(self) -> str:
         """Base address of the recommender."""
-        return f"http://{self.host}:{self.recommender_port}"
+        return f"{self._scheme}://{self.callable_host}:{self.recommender_port}"
+
+    @property
+    def api_keys_path(self) -> Path:
+        """The file of API keys."""
+        return Path(self.api_keys) if self.api_keys else self.home / "access" / "keys.json"
+
+    @property
+    def serving_host(self) -> str:
+        """Where the collector and the recommender listen."""
+        return self.serve_host or self.host
+
+    @property
+    def callable_host(self) -> str:
+        """An address at which this machine reaches the collector and the recommender."""
+        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.serving_host, self.serving_host)  # noqa: S104
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls_certificate else "http"
 
     @property
     def reports_url(self) -> str:

@@ -43,15 +43,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def served(settings: Settings, tag: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The Bento on a free port, from its readiness on: its address and its process."""
+def served(settings: Settings, tag: str, grpc_port: int | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The Bento on free ports, from its readiness on: its address and its process."""
     port = free_port()
     log_path = settings.home / f"bento-{port}.log"
     command = [sys.executable, "-m", "bentoml", "serve", tag, "--host", "127.0.0.1", "--port", str(port)]
+    env = environment(settings.model_copy(update={"recommender_grpc_port": grpc_port or free_port()}))
     with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment(settings), cwd=settings.home, stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, env=env, cwd=settings.home, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 120

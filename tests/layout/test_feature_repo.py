@@ -29,6 +29,8 @@ def test_apply_registers_every_view_and_service(settings: Settings) -> None:
         names.VIEW_USER_AFFINITY: ("aggregate", (names.USER_ID,)),
         names.VIEW_USER_CATEGORY_ACTIVITY: ("aggregate", (names.USER_ID, names.CATEGORY)),
         names.VIEW_USER_HISTORY: ("history", (names.USER_ID,)),
+        names.VIEW_USER_EXPOSURE: ("history", (names.USER_ID,)),
+        names.VIEW_SESSION_EXPOSURE: ("history", (names.SESSION_ID,)),
         names.VIEW_SESSION_ACTIVITY: ("aggregate", (names.SESSION_ID,)),
         names.VIEW_SESSION_HISTORY: ("history", (names.SESSION_ID,)),
         names.VIEW_ITEM_ACTIVITY: ("aggregate", (names.ITEM_ID,)),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tastemaker import __version__
-from tastemaker.cli import data, dead_letters, demo, evaluate, features, lake, models, recommend, stack
+from tastemaker.cli import data, dead_letters, demo, evaluate, features, keys, lake, models, recommend, rules, stack
 from tastemaker.cli.console import fail
 from tastemaker.errors import TastemakerError
 
@@ -34,6 +34,8 @@ app.add_typer(data.app, name="data")
 app.add_typer(features.app, name="features")
 app.add_typer(lake.app, name="lake")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(rules.app, name="rules")
+app.add_typer(keys.app, name="keys")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
 app.command("evaluate")(evaluate.evaluate)

@@ -53,6 +53,14 @@ def evaluate(
             help="A hyperparameter, such as ease.regularisation=200 or tastemaker.ndcg_for_coverage=0.02; repeatable.",
         ),
     ] = None,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune/--defaults",
+            help="Whether models other than tastemaker, which always does, search for their hyperparameters on a "
+            "validation part of train, within the budget.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     html: Annotated[Path | None, typer.Option(help="Also write a page with plots.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run models again that an earlier run finished.")] = False,
@@ -61,7 +69,7 @@ def evaluate(
 
     Columns: user_id, item_id (integers or strings); optional timestamp (numbers or times), event_type, weight. All
     items of the train table are ranked for every test user. Each model runs in a process of its own. Finished models
-    are kept beside the report, so that a run that was stopped goes on where it was.
+    and trials are kept beside the report, so that a run that was stopped goes on where it was.
     """
     from tastemaker.evaluation.benchmark import run
     from tastemaker.evaluation.benchmark.child import Settings
@@ -69,7 +77,7 @@ def evaluate(
     from tastemaker.evaluation.benchmark.task import build
 
     names = [name.strip() for name in models.split(",") if name.strip()]
-    settings = Settings(seed, _cutoffs(k), budget_minutes * 60, _hyperparameters(hyperparameters or []))
+    settings = Settings(seed, _cutoffs(k), budget_minutes * 60, _hyperparameters(hyperparameters or []), tune)
     run.check(names, settings, out)
     if html is not None:
         _writable(html)

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from tastemaker.cli.console import console, current_settings
+from tastemaker.cli.credentials import credentials
 from tastemaker.errors import ServingError
 
 __all__ = ["fetch_list", "post_events", "recommend", "render_list", "send"]
@@ -14,7 +15,7 @@ __all__ = ["fetch_list", "post_events", "recommend", "render_list", "send"]
 
 def _call(method: str, url: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        response = httpx.request(method, url, json=body, timeout=10)
+        response = httpx.request(method, url, json=body, timeout=10, **credentials(url))
     except httpx.HTTPError as error:
         raise ServingError(
             f"the {what} at {url} does not answer ({error}); start the stack with: tastemaker up"
@@ -70,6 +71,9 @@ def render_list(answer: dict[str, Any], title: str, before: list[str] | None = N
         if before is not None:
             row.append(_movement(item["item_id"], place, before))
         table.add_row(*row, item["title"], item["reason"], f"{item['score']:.3f}")
+    for name, said in (("unknown_items", "not in the catalogue"), ("stale", "too old, so at their defaults")):
+        if answer.get(name):
+            table.title = f"{table.title} · {said}: {', '.join(answer[name])}"
     caption = f"release {answer['release']} · tier {answer['tier']} · request {answer['request_id']}"
     table.caption = caption + (f"\n{answer['tier_reason']}" if answer.get("tier_reason") else "")
     table.caption_justify = "left"
@@ -89,24 +93,41 @@ def recommend(
     user: Annotated[str | None, typer.Option(help="A customer's id, such as 17850 in Online Retail.")] = None,
     session: Annotated[str | None, typer.Option(help="A visit's id, for shoppers who are not known.")] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=100, help="How many items.")] = 10,
-    surface: Annotated[str, typer.Option(help="The place on the page.")] = "home",
+    surface: Annotated[
+        str, typer.Option(help="What the list is for: home, similar, bought_together, category, search, cart, ...")
+    ] = "home",
+    item: Annotated[
+        list[str] | None, typer.Option(help="The page's item, or one of a cart or a search; may be repeated.")
+    ] = None,
+    category: Annotated[str | None, typer.Option(help="The page's category, its levels joined with '/'.")] = None,
+    query: Annotated[str | None, typer.Option(help="The text that was searched for.")] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also print each source's score and the features.")
     ] = False,
 ) -> None:
     """Print a list from the running recommender: title, reason, score.
 
+    For example `tastemaker recommend --surface similar --item 85123A`.
+
     Next: `tastemaker send --user ID --item ID` and ask again, to see the list react.
     """
     answer = fetch_list(
-        current_settings().recommender_url, user=user, session=session, k=k, surface=surface, explain=explain or None
+        current_settings().recommender_url,
+        user=user,
+        session=session,
+        k=k,
+        surface=surface,
+        items=tuple(item or ()),
+        category=category,
+        query=query,
+        explain=explain or None,
     )
     whom = f"customer {user}" if user else f"session {session}" if session else "a new visitor"
     console.print(render_list(answer, f"For {whom}"))
     if explain:
-        for item in answer["items"]:
-            details = ", ".join(f"{name} {value:.4g}" for name, value in item.get("details", {}).items())
-            console.print(f"[bold]{item['item_id']}[/] {details}", highlight=False)
+        for listed in answer["items"]:
+            details = ", ".join(f"{name} {value:.4g}" for name, value in listed.get("details", {}).items())
+            console.print(f"[bold]{listed['item_id']}[/] {details}", highlight=False)
 
 
 def send(

@@ -51,6 +51,8 @@ def up(
 
     Next: `tastemaker status` in another terminal, `tastemaker train` for a first release.
     """
+    from tastemaker.serving.access.binding import check_stack_binding
+    from tastemaker.serving.access.tls import check_certificate
     from tastemaker.stack.components import announcements, local_components
     from tastemaker.stack.ports import choose_ports
     from tastemaker.stack.record import read_stack
@@ -64,6 +66,8 @@ def up(
             f"a stack runs on {settings.home} already (process {record.pid}); see `tastemaker status`, stop it with"
             " `tastemaker down`, or set TASTEMAKER_HOME"
         )
+    check_certificate(settings)
+    check_stack_binding(settings)
     with Steps(console).step("Lake and feature declarations") as step:
         step.done(f"feature plan {prepare(settings).hash}")
     settings, moved = choose_ports(settings)

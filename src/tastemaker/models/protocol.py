@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -41,6 +42,8 @@ class FitContext:
         relevant_per_user: mean number of distinct items that each user is judged by.
         exclude_seen: whether the items of a user's own history are left out of the lists; None: unknown.
         cutoffs: list lengths that are judged; empty when unknown.
+        trials: file that keeps the trials of a search, so that one that was killed goes on; it belongs to this data,
+            these settings and this code. None keeps nothing.
         deadline: ``time.monotonic()`` by which the fit must return with what it has; None: no limit.
         progress: told what happens, in a line each.
     """
@@ -53,6 +56,7 @@ class FitContext:
     relevant_per_user: float | None = None
     exclude_seen: bool | None = None
     cutoffs: tuple[int, ...] = ()
+    trials: Path | None = None
     deadline: float | None = None
     progress: Callable[[str], None] = field(default=_silent)
 

@@ -66,10 +66,11 @@ def validation_part(
 ) -> Validation:
     """Hold out a part of the training data.
 
-    ``random``: of the users who are asked about, as large a share of items as in the test, drawn at random; all other
-    users stay whole. ``last-one``: the last item of every user (the last n, where n are relevant per user on average).
-    ``temporal``: all interactions of the last ``horizon``. ``session``: whole users, the last ones, each asked about
-    at every prefix; without times, random users with a random part of their items.
+    ``random``: of every user, as large a share of items as in the test, drawn at random; also of those who are not
+    asked about, because the test took its share of them too: beside whole users, models that count co-occurrences
+    look better than they are. ``last-one``: the last item of every user (the last n, where n are relevant per user on
+    average). ``temporal``: all interactions of the last ``horizon``. ``session``: whole users, the last ones, each
+    asked about at every prefix; without times, random users with a random part of their items.
 
     Args:
         train: every user's interactions.
@@ -94,7 +95,7 @@ def validation_part(
         kept, history, relevant = _window(train, horizon)
     else:
         share = _share(train, relevant_per_user)
-        held = _drawn(train, share, users, rng) if chosen == "random" else _tails(train, relevant_per_user)
+        held = _drawn(train, share, rng) if chosen == "random" else _tails(train, relevant_per_user)
         kept = history = train.where(~held)
         relevant = train.where(held)
     relevant = _distinct(relevant.where(kept.popularity()[relevant.items] > 0))
@@ -117,20 +118,17 @@ def _share(train: Histories, relevant_per_user: float | None) -> float:
     return float(np.clip(relevant_per_user / (relevant_per_user + distinct), 0.05, 0.5))
 
 
-def _drawn(train: Histories, share: float, users: int, rng: np.random.Generator) -> Bools:
-    """Which interactions to hold out: a random share of the items of random users with three items or more."""
+def _drawn(train: Histories, share: float, rng: np.random.Generator) -> Bools:
+    """Which interactions to hold out: a random share of the items of all users with three items or more."""
     pairs, of = np.unique(train.rows * train.n_items + train.items, return_inverse=True)
     owners = pairs // train.n_items
     sizes = np.bincount(owners, minlength=train.n_users)
-    able = np.flatnonzero(sizes >= 3)
-    asked = np.zeros(train.n_users, dtype=np.bool_)
-    asked[rng.choice(able, min(users, len(able)), replace=False)] = True
     # Rounded at random, so that the mean share is right for short histories too.
     number = np.clip(np.floor(sizes * share + rng.random(train.n_users)), 1, np.maximum(sizes - 2, 1))
     order = np.lexsort((rng.random(len(pairs)), owners))
     place = np.empty(len(pairs), dtype=np.int64)
     place[order] = np.arange(len(pairs)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.asarray(((place < number[owners]) & asked[owners])[of])
+    return np.asarray(((place < number[owners]) & (sizes >= 3)[owners])[of])
 
 
 def _tails(train: Histories, relevant_per_user: float | None) -> Bools:
@@ -166,7 +164,7 @@ def _sessions(
     out[held] = False
     kept, whole = train.where(out[train.rows]), train.take(held)
     if train.times is None:
-        known = ~_drawn(whole, _share(train, relevant_per_user), len(held), rng)
+        known = ~_drawn(whole, _share(train, relevant_per_user), rng)
         return kept, whole.where(known), whole.where(~known)
     # One copy of the user per prefix: copy c of a user knows the first c + 1 interactions.
     copies = np.maximum(whole.lengths - 1, 0)

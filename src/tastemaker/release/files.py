@@ -1,7 +1,7 @@
 """What a release directory holds: the names of its files, and the card that says how to read them."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ __all__ = [
     "PLAN",
     "RANKER",
     "RANKING_TOWERS",
+    "TOGETHER",
     "TOWERS",
     "ModelCard",
     "vocabulary_hash",
@@ -34,6 +35,9 @@ COVISITATION: Final = "covisitation.npz"
 TOWERS: Final = "towers"
 # Weights of the towers that the ranker's lists were made with: what the next release's begin with.
 RANKING_TOWERS: Final = "ranking_towers"
+# Tables of COVISITATION beside the one of all events, by the event type that each is of; a release has those for which
+# there were events.
+TOGETHER: Final[Mapping[str, str]] = {"bought": "purchase", "viewed": "view"}
 RANKER: Final = "ranker"
 
 

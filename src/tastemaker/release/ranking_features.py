@@ -4,7 +4,9 @@ Its first columns are stored features (of Feast's ranking service), which traini
 serving from the online store. The rest follow from query and candidates, by the same code in both.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Self
 
 import numpy as np
@@ -46,6 +48,17 @@ class RankingLayout:
 
     stored: tuple[tuple[str, str, int], ...]
     names: tuple[str, ...]
+
+    @cached_property
+    def by_view(self) -> Mapping[str, tuple[list[str], slice | list[int]]]:
+        """The stored features of each view, and where they stand; a slice where they are neighbours: it is quicker."""
+        found: dict[str, tuple[list[str], slice | list[int]]] = {}
+        for view in dict.fromkeys(view for view, _, _ in self.stored):
+            places = [place for place, (other, _, _) in enumerate(self.stored) if other == view]
+            neighbours = places == list(range(places[0], places[-1] + 1))
+            where = slice(places[0], places[-1] + 1) if neighbours else places
+            found[view] = [self.stored[place][1] for place in places], where
+        return found
 
     @classmethod
     def of(cls, plan: FeaturePlan) -> Self:
@@ -104,7 +117,9 @@ def _category_share(rows: npt.NDArray[np.int64], query: Query, catalogue: Catalo
     """Share of the shopper's habits in each candidate's category; 0 without a category."""
     leaf = catalogue.leaf
     own = leaf[query.habits]
-    total = np.bincount(own[own >= 0], weights=query.habit_weights[own >= 0], minlength=int(leaf.max(initial=0)) + 1)
+    total = np.bincount(
+        own[own >= 0], weights=query.habit_weights[own >= 0], minlength=max(len(catalogue.categories), 1)
+    )
     share = total / max(float(query.habit_weights.sum()), 1e-9)  # of no habits, bincount gives integers
     return np.where(leaf[rows] >= 0, share[leaf[rows]], 0.0)
 

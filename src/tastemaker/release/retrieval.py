@@ -1,6 +1,7 @@
 """Load what :mod:`tastemaker.training.retrieval_fit` wrote: catalogue, encoders, item-to-item table."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 from tastemaker.errors import DataError, ServingError
 from tastemaker.events.item import Item
 from tastemaker.models.two_tower.saved import load_saved
-from tastemaker.release.files import COVISITATION, ITEMS, TOWERS
+from tastemaker.release.files import COVISITATION, ITEMS, TOGETHER, TOWERS
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.covisitation import Covisitation
 from tastemaker.retrieval.encoders import ItemEncoder, QueryEncoder
@@ -26,12 +27,14 @@ class LoadedRetrieval:
         items: the item tower.
         queries: the query tower.
         covisitation: the item-to-item source.
+        together: item-to-item tables of one kind of event, by the names of ``TOGETHER``; those that the release has.
     """
 
     catalogue: Catalogue
     items: ItemEncoder
     queries: QueryEncoder
     covisitation: Covisitation
+    together: Mapping[str, Covisitation] = field(default_factory=dict)
 
 
 def load_retrieval(directory: Path) -> LoadedRetrieval:
@@ -48,6 +51,11 @@ def load_retrieval(directory: Path) -> LoadedRetrieval:
         towers = load_saved(directory / TOWERS)
         with np.load(directory / COVISITATION) as table:
             covisitation = Covisitation(table["items"], table["weights"])
+            together = {
+                name: Covisitation(table[f"{name}_items"], table[f"{name}_weights"])
+                for name in TOGETHER
+                if f"{name}_items" in table
+            }
             rows = len(table["items"])
     except (OSError, KeyError, ValueError, TypeError, DataError, msgspec.MsgspecError) as error:
         raise ServingError(f"the release in {directory} is not complete ({error}); train it again") from error
@@ -62,4 +70,5 @@ def load_retrieval(directory: Path) -> LoadedRetrieval:
         items=ItemEncoder(towers),
         queries=QueryEncoder(towers),
         covisitation=covisitation,
+        together=together,
     )

@@ -10,8 +10,8 @@ from tastemaker.models.two_tower.parameters import TowerParameters
 __all__ = ["ReleaseTowerParameters"]
 
 
-# What measured best on Online Retail's purchases before the cut, in the time that a release may take: histories of
-# large baskets, of which each pass shows a part, so that a query looks back over a dozen of them.
+# What measured best of the weighted means on Online Retail's purchases before the cut (the number of passes apart: see
+# docs/adr/017): histories of large baskets, of which each pass shows a part, so that a query looks back over a dozen.
 _MEASURED: Final = {
     "dimension": 64,
     "window": 128,

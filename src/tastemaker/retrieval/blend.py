@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tastemaker.retrieval.source import Query, Retrieved, Source
 
-__all__ = ["Blend", "blend"]
+__all__ = ["Blend", "blend", "unite"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +50,28 @@ def blend(sources: Sequence[Source], quotas: Mapping[str, int], query: Query) ->
         quotas: candidates to ask for, by source name; a source without one is not asked.
         query: who asks.
     """
-    retrieved: dict[str, Retrieved] = {}
+    retrieved = {
+        source.name: source.retrieve(query, quotas[source.name]) for source in sources if quotas.get(source.name)
+    }
+    return unite(tuple(source.name for source in sources), retrieved)
+
+
+def unite(names: tuple[str, ...], retrieved: Mapping[str, Retrieved]) -> Blend:
+    """Unite what sources gave, as :func:`blend` does.
+
+    Args:
+        names: of the sources, in the order of their turns; one that gave nothing may be missing in ``retrieved``.
+        retrieved: what they gave, by name.
+    """
     ranks, rows, columns, values = [], [], [], []
-    for column, source in enumerate(sources):
-        found = source.retrieve(query, quotas[source.name]) if quotas.get(source.name) else None
+    for column, name in enumerate(names):
+        found = retrieved.get(name)
         if found is None:
             continue
-        retrieved[source.name] = found
-        ranks.append(np.arange(len(found.rows)) * len(sources) + column)
+        ranks.append(np.arange(len(found.rows)) * len(names) + column)
         rows.append(found.rows)
         columns.append(np.full(len(found.rows), column))
         values.append(found.scores)
-    names = tuple(source.name for source in sources)
     if not rows:
         empty = np.zeros((0, len(names)), dtype=np.float32)
         return Blend(np.zeros(0, dtype=np.int64), empty, names, retrieved)

@@ -1,14 +1,16 @@
 """The catalogue as serving holds it: every item known, its vector, and whether it may be shown."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.clock import to_us
 from tastemaker.events.item import Item
+from tastemaker.retrieval.categories import Categories
 
 __all__ = ["Catalogue"]
 
@@ -37,40 +39,78 @@ class Catalogue:
         return len(self.item_ids)
 
     @cached_property
-    def row_of(self) -> Mapping[str, int]:
-        """The row of each id."""
+    def row_of(self) -> dict[str, int]:
+        """The row of each id; shared with the states that follow, so it may know ids of rows beyond this one's."""
         return {item_id: row for row, item_id in enumerate(self.item_ids)}
+
+    @cached_property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Bool ``[rows]``: known and not removed."""
+        return np.array([item is not None for item in self.items], dtype=np.bool_)
 
     @cached_property
     def servable(self) -> npt.NDArray[np.bool_]:
         """Bool ``[rows]``: known, not removed, and available."""
-        return np.array([item is not None and item.available for item in self.items], dtype=np.bool_)
+        return np.array([_servable(item) for item in self.items], dtype=np.bool_)
+
+    @cached_property
+    def categories(self) -> Categories:
+        """The category paths, shared with the states that follow."""
+        return Categories()
 
     @cached_property
     def leaf(self) -> npt.NDArray[np.int64]:
         """int64 ``[rows]``: number of the item's category path; -1 without one."""
-        codes: dict[tuple[str, ...], int] = {}
-        return np.array(
-            [codes.setdefault(item.category, len(codes)) if item and item.category else -1 for item in self.items],
-            dtype=np.int64,
-        )
+        code = self.categories.code
+        return np.array([code(item.category) if item else -1 for item in self.items], dtype=np.int64)
+
+    @cached_property
+    def brands(self) -> Categories:
+        """The brands, as paths of one level, shared with the states that follow."""
+        return Categories()
+
+    @cached_property
+    def brand(self) -> npt.NDArray[np.int64]:
+        """int64 ``[rows]``: number of the item's brand; -1 without one."""
+        code = self.brands.code
+        return np.array([code(_brand(item)) for item in self.items], dtype=np.int64)
+
+    @cached_property
+    def stock(self) -> npt.NDArray[np.float32]:
+        """float32 ``[rows]``: pieces, of the attribute ``stock``; NaN where it is not known or no number."""
+        return np.array([_number(item, "stock") for item in self.items], dtype=np.float32)
+
+    @cached_property
+    def margin(self) -> npt.NDArray[np.float32]:
+        """float32 ``[rows]``: in any one unit, of the attribute ``margin``; NaN where not known or no number."""
+        return np.array([_number(item, "margin") for item in self.items], dtype=np.float32)
+
+    @cached_property
+    def price(self) -> npt.NDArray[np.float64]:
+        """float64 ``[rows]``: price, NaN where it is not known."""
+        return np.array([_price(item) for item in self.items], dtype=np.float64)
 
     @cached_property
     def log_price(self) -> npt.NDArray[np.float32]:
         """float32 ``[rows]``: ``log(1 + price)``, NaN where it is not known."""
-        return np.array(
-            [np.log1p(item.price) if item and item.price is not None else np.nan for item in self.items],
-            dtype=np.float32,
-        )
+        return np.log1p(self.price).astype(np.float32)
 
     @cached_property
     def created_us(self) -> npt.NDArray[np.int64]:
         """int64 ``[rows]``: when the item entered the catalogue; 0 for removed ones."""
-        return np.array([to_us(item.created_at) if item else 0 for item in self.items], dtype=np.int64)
+        return np.array([_created_us(item) for item in self.items], dtype=np.int64)
+
+    def row(self, item_id: str) -> int:
+        """The row of an id, -1 for an unknown one."""
+        row = self.row_of.get(item_id, -1)
+        return row if row < len(self.item_ids) else -1
 
     def rows(self, item_ids: Iterable[str]) -> npt.NDArray[np.int64]:
         """Rows of some ids, -1 for unknown ones."""
-        return np.array([self.row_of.get(item_id, -1) for item_id in item_ids], dtype=np.int64)
+        find = self.row_of.get
+        found = np.array([find(item_id, -1) for item_id in item_ids], dtype=np.int64)
+        found[found >= len(self.item_ids)] = -1
+        return found
 
     def updated(self, changes: Iterable[tuple[str, Item | None]], encode: Encoder) -> "Catalogue":
         """The catalogue after some changes.
@@ -83,23 +123,84 @@ class Catalogue:
             A new catalogue, or this one when nothing changed. Vectors are computed for new and changed items.
         """
         newest = {item_id: item for item_id, item in changes}
-        changed = {
-            item_id: item
-            for item_id, item in newest.items()
-            if (row := self.row_of.get(item_id, -1)) < 0 or self.items[row] != item
-        }
-        fresh = [item_id for item_id, item in changed.items() if item_id not in self.row_of and item is not None]
-        touched = [item_id for item_id in changed if item_id in self.row_of]
+        known = {item_id: row for item_id in newest if (row := self.row(item_id)) >= 0}
+        fresh = [item_id for item_id, item in newest.items() if item_id not in known and item is not None]
+        touched = [item_id for item_id, row in known.items() if self.items[row] != newest[item_id]]
         if not fresh and not touched:
             return self
         item_ids = self.item_ids + tuple(fresh)
-        items = list(self.items) + [None] * len(fresh)
-        rows = [self.row_of[item_id] for item_id in touched] + list(range(len(self), len(item_ids)))
+        items = list(self.items)
+        rows = [known[item_id] for item_id in touched] + list(range(len(self), len(item_ids)))
+        items.extend([None] * len(fresh))
         for row in rows:
-            items[row] = changed[item_ids[row]]
+            items[row] = newest[item_ids[row]]
         vectors = np.concatenate([self.vectors, np.zeros((len(fresh), self.vectors.shape[1]), dtype=np.float32)])
         present = [(row, item) for row in rows if (item := items[row]) is not None]
         if present:
-            known = [row if row < self.vocabulary else -1 for row, _ in present]
-            vectors[[row for row, _ in present]] = encode([item for _, item in present], known)
-        return Catalogue(item_ids, tuple(items), vectors, self.vocabulary)
+            trained = [row if row < self.vocabulary else -1 for row, _ in present]
+            vectors[[row for row, _ in present]] = encode([item for _, item in present], trained)
+        following = Catalogue(item_ids, tuple(items), vectors, self.vocabulary)
+        self._hand_over(following, rows)
+        return following
+
+    def _hand_over(self, following: "Catalogue", rows: Sequence[int]) -> None:
+        """Give the next state what this one has worked out, with the changed rows worked out anew.
+
+        A look at every item in Python takes a second of a large shop; a few items change at a time.
+        """
+        own, given = self.__dict__, following.__dict__
+        row_of = self.row_of
+        if len(row_of) > len(self):  # another state has followed this one, and added its own items
+            row_of = {item_id: row for row, item_id in enumerate(self.item_ids)}
+        row_of.update((following.item_ids[row], row) for row in rows if row >= len(self))
+        given["row_of"] = row_of
+        given["categories"], given["brands"] = self.categories, self.brands
+        code, brand_code = self.categories.code, self.brands.code
+        columns: dict[str, Callable[[Item | None], Any]] = {
+            "present": lambda item: item is not None,
+            "servable": _servable,
+            "leaf": lambda item: code(item.category) if item else -1,
+            "brand": lambda item: brand_code(_brand(item)),
+            "stock": lambda item: _number(item, "stock"),
+            "margin": lambda item: _number(item, "margin"),
+            "price": _price,
+            "created_us": _created_us,
+        }
+        for name, value_of in columns.items():
+            if name in own:
+                before = own[name]
+                column = np.zeros(len(following), dtype=before.dtype)
+                column[: len(before)] = before
+                column[rows] = [value_of(following.items[row]) for row in rows]
+                given[name] = column
+        if "log_price" in own and "price" in given:
+            column = np.zeros(len(following), dtype=np.float32)
+            column[: len(self)] = own["log_price"]
+            column[rows] = np.log1p(given["price"][rows])
+            given["log_price"] = column
+
+
+def _servable(item: Item | None) -> bool:
+    return item is not None and item.available
+
+
+def _price(item: Item | None) -> float:
+    return np.nan if item is None or item.price is None else item.price
+
+
+def _brand(item: Item | None) -> tuple[str, ...]:
+    return () if item is None or item.brand is None else (item.brand,)
+
+
+def _number(item: Item | None, attribute: str) -> float:
+    """An attribute as a number; attributes are text, and shops write what they like."""
+    if item is None or attribute not in item.attributes:
+        return np.nan
+    try:
+        return float(item.attributes[attribute])
+    except ValueError:
+        return np.nan
+
+
+def _created_us(item: Item | None) -> int:
+    return to_us(item.created_at) if item else 0

@@ -1,14 +1,19 @@
 """Co-visitation: what others had together with the items that this shopper dealt with."""
 
+import threading
+from dataclasses import replace
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.retrieval.source import NO_CANDIDATES, Query, Retrieved
 
-__all__ = ["Covisitation"]
+__all__ = ["Covisitation", "ItemNeighbours"]
 
-_BECAUSE = 50
+# Up to here a sum over the whole catalogue is quicker than one over the neighbours that occur.
+_DENSE: Final = 1 << 15
 
 
 class Covisitation:
@@ -25,15 +30,11 @@ class Covisitation:
     def __init__(self, items: npt.NDArray[np.int32], weights: npt.NDArray[np.float32]) -> None:
         self._items = np.where(items >= 0, items, 0)
         self._weights = np.where(items >= 0, weights, 0.0).astype(np.float32)
+        self._threads = threading.local()
 
-    def scores(self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The weighted sum of the neighbourhoods of some items, as float32 ``[items]``."""
-        known = rows < len(self._items)
-        rows, weights = rows[known], weights[known]
-        contributions = self._weights[rows] * weights[:, None]
-        return np.bincount(self._items[rows].ravel(), weights=contributions.ravel(), minlength=len(self._items)).astype(
-            np.float32
-        )
+    def __len__(self) -> int:
+        """How many items training knew."""
+        return len(self._items)
 
     def strongest(self, row: int) -> float:
         """The largest weight among an item's neighbours; 0 for an item that training did not know."""
@@ -45,31 +46,102 @@ class Covisitation:
         rows: npt.NDArray[np.int64],
         weights: npt.NDArray[np.float32],
     ) -> npt.NDArray[np.float32]:
-        """Scores of some candidates, float32 ``[candidates]``; 0 for those that training did not know."""
-        scores = self.scores(rows, weights)
-        known = candidates < len(scores)
-        return np.where(known, scores[np.where(known, candidates, 0)], 0.0).astype(np.float32)
+        """Scores of some candidates, float32 ``[candidates]``; 0 for those that training did not know.
+
+        Args:
+            candidates: rows, each once.
+            rows: of the items that count, each once.
+            weights: float32, how much each counts.
+        """
+        neighbours, contributions = self._contributions(rows, weights)
+        where = self._places(candidates)[neighbours]
+        self._forget(candidates)
+        hit = where >= 0
+        sums = np.bincount(where[hit], weights=contributions[hit], minlength=len(candidates))
+        return sums.astype(np.float32)
 
     def retrieve(self, query: Query, n: int) -> Retrieved:
-        """Items by the weighted sum over the shopper's anchors; each with the anchor that says most for it."""
-        if not len(query.anchors):
+        """Items by the weighted sum over the shopper's anchors."""
+        return self.nearest(query.anchors, query.anchor_weights, n)
+
+    def nearest(self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32], n: int) -> Retrieved:
+        """The ``n`` items with the largest weighted sum over the neighbourhoods of some items; ties by row."""
+        if not len(rows) or not n:
             return NO_CANDIDATES
-        scores = self.scores(query.anchors, query.anchor_weights)
-        n = min(n, len(scores))
-        top = np.argpartition(-scores, n - 1)[:n] if n else np.zeros(0, dtype=np.int64)
-        top = top[scores[top] > 0]
-        top = top[np.lexsort((top, -scores[top]))]
-        return Retrieved(top, scores[top], self.because(query, top[:_BECAUSE]))
+        neighbours, contributions = self._contributions(rows, weights)
+        if len(self._items) <= _DENSE:
+            sums = np.bincount(neighbours, weights=contributions, minlength=len(self._items)).astype(np.float32)
+            found = np.flatnonzero(sums > 0)
+            scores = sums[found]
+        else:
+            found, inverse = np.unique(neighbours, return_inverse=True)
+            scores = np.bincount(inverse, weights=contributions, minlength=len(found)).astype(np.float32)
+            found, scores = found[scores > 0].astype(np.int64), scores[scores > 0]
+        if n < len(found):
+            top = np.argpartition(-scores, n - 1)[:n]
+            found, scores = found[top], scores[top]
+        order = np.lexsort((found, -scores))
+        return Retrieved(found[order], scores[order])
 
     def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
         """For each candidate the anchor with the largest contribution, where there is one."""
         anchors = query.anchors < len(self._items)
         rows, weights = query.anchors[anchors], query.anchor_weights[anchors]
-        place = np.full(len(self._items), -1, dtype=np.int64)
-        place[candidates] = np.arange(len(candidates))
-        where = place[self._items[rows]]
+        where = self._places(candidates)[self._items[rows]]
+        self._forget(candidates)
         value = np.where(where >= 0, self._weights[rows] * weights[:, None], 0.0)
         anchor, column = np.nonzero(value > 0)
         order = np.argsort(value[anchor, column], kind="stable")  # the largest is written last, and stays
         best = dict(zip(where[anchor, column][order].tolist(), rows[anchor[order]].tolist(), strict=True))
         return {int(candidates[index]): row for index, row in best.items()}
+
+    def _contributions(
+        self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Neighbours of some items, flat, and what each of them adds."""
+        known = rows < len(self._items)
+        if not known.all():
+            rows, weights = rows[known], weights[known]
+        return self._items[rows].ravel(), (self._weights[rows] * weights[:, None]).ravel()
+
+    def _places(self, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Where each item is among the candidates, -1 for the others: one array per thread, used again and again.
+
+        A fresh array of the catalogue's size would cost a large shop more than all the rest of a request.
+        """
+        places: npt.NDArray[np.int32] | None = getattr(self._threads, "places", None)
+        if places is None:
+            places = self._threads.places = np.full(len(self._items), -1, dtype=np.int32)
+        known = candidates < len(places)
+        places[candidates[known]] = np.flatnonzero(known)
+        return places
+
+    def _forget(self, candidates: npt.NDArray[np.int64]) -> None:
+        self._threads.places[candidates[candidates < len(self._items)]] = -1
+
+
+class ItemNeighbours:
+    """What goes with the items of the request, by one table: bought together, or also viewed.
+
+    Args:
+        name: of the source.
+        table: of one kind of going together.
+        typed: whether it is; else a table of all kinds stands in, and no reason may name one.
+    """
+
+    def __init__(self, name: str, table: Covisitation, *, typed: bool = True) -> None:
+        self.name = name
+        self.typed = typed
+        self._table = table
+
+    def retrieve(self, query: Query, n: int) -> Retrieved:
+        """Items by the sum of their weights with the request's items, which count alike."""
+        return self._table.nearest(query.items, self._alike(query), n)
+
+    def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
+        """For each candidate the item of the request that it goes with most, where there is one."""
+        return self._table.because(replace(query, anchors=query.items, anchor_weights=self._alike(query)), candidates)
+
+    @staticmethod
+    def _alike(query: Query) -> npt.NDArray[np.float32]:
+        return np.full(len(query.items), 1.0 / max(len(query.items), 1), dtype=np.float32)

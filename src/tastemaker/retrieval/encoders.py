@@ -14,6 +14,7 @@ from tastemaker.models.two_tower.content import encode_content
 from tastemaker.models.two_tower.saved import Saved
 from tastemaker.retrieval.interest import type_weights
 from tastemaker.retrieval.item_facts import item_facts
+from tastemaker.retrieval.weighted_mean import WeightedMeanQuery
 
 __all__ = ["History", "ItemEncoder", "QueryEncoder", "type_codes"]
 
@@ -50,40 +51,24 @@ class ItemEncoder:
 class QueryEncoder:
     """The query tower, on histories of any items that have a vector.
 
+    Weighted means are asked in numpy, one history at a time; other encoders through the exported TensorFlow function.
+
     Args:
         saved: the model.
 
     Raises:
-        ServingError: it is of histories without an order.
+        ServingError: it is of histories without an order, or its weights are not there.
     """
 
     def __init__(self, saved: Saved) -> None:
         parameters = saved.parameters
         if not parameters.ordered:
             raise ServingError(f"the towers in {saved.directory} know no order of events; train the release again")
-        self._tower = saved.query_tower()
-        self._types = type_codes(saved.type_names)
-        self._n, self._size = parameters.window - 1, parameters.dimension
-        # Time says nothing where all of it is one moment.
-        self._per_us = 1.0 / parameters.time_unit if parameters.time_unit > 0 else 0.0
-        # Training divides scores by the temperature; undone, they are cosines of the towers' vectors.
-        self._unit = np.float32(parameters.temperature if parameters.normalise else 1.0)
-        self._one = self._of_one_shape()
-
-    def _of_one_shape(self) -> Any:
-        """The tower for one history: with a fixed shape it answers in two thirds of the time."""
-        tf = tensorflow()
-        signature = [
-            tf.TensorSpec((1, self._n, self._size), tf.float32),
-            tf.TensorSpec((1, self._n), tf.int32),
-            tf.TensorSpec((1, self._n), tf.float32),
-            tf.TensorSpec((1,), tf.int32),
-        ]
-
-        def ask(*asked: Any) -> Any:
-            return self._tower.ask(*asked)
-
-        return tf.function(ask, input_signature=signature).get_concrete_function()
+        codes = type_codes(saved.type_names)
+        self._width = saved.vectors.shape[1]
+        self._tower = (
+            WeightedMeanQuery(saved, codes) if parameters.encoder == "weighted-mean" else _Exported(saved, codes)
+        )
 
     def __call__(
         self, histories: Sequence[History], now_us: int, vectors: npt.NDArray[np.float32]
@@ -95,24 +80,57 @@ class QueryEncoder:
             now_us: the moment that is asked about, in microseconds; what came later is not looked at.
             vectors: float32 ``[rows, width]``, of the catalogue.
         """
-        shape = (len(histories), self._n)
-        events = np.zeros((*shape, self._size), dtype=np.float32)
-        types, times = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.float32)
-        lengths = np.zeros(len(histories), dtype=np.int32)
-        for place, (rows, kinds, moments) in enumerate(histories):
-            known = slice(int(np.searchsorted(-moments, -now_us)), None)
-            rows, kinds, moments = (each[known][: self._n][::-1] for each in (rows, kinds, moments))  # noqa: PLW2901
-            n = len(rows)
-            if not n:
-                continue
-            lengths[place] = n
-            events[place, :n], types[place, :n] = vectors[rows, : self._size], self._types[kinds]
-            times[place, :n] = (moments - moments[0]) * self._per_us
+        found = np.zeros((len(histories), self._width), dtype=np.float32)
+        for place, (rows, types, times) in enumerate(histories):
+            known = 0
+            if len(times) and times[0] > now_us:
+                known = int(np.searchsorted(-times, -now_us))
+            if known < len(rows):
+                found[place] = self._tower(rows[known:], types[known:], times[known:], vectors)
+        return found
+
+
+class _Exported:
+    """The exported function, for one history: with a fixed shape it answers in two thirds of the time."""
+
+    def __init__(self, saved: Saved, codes: npt.NDArray[np.int32]) -> None:
         tf = tensorflow()
-        asked = (events, types, times, lengths)
-        ask = self._one if len(histories) == 1 else self._tower.ask
-        found = ask(*(tf.convert_to_tensor(each) for each in asked)).numpy() * self._unit
-        return np.where(lengths[:, None] > 0, found, np.float32(0.0))
+        parameters = saved.parameters
+        self._types, self._n, self._size = codes, parameters.window - 1, parameters.dimension
+        # Time says nothing where all of it is one moment.
+        self._per_us = 1.0 / parameters.time_unit if parameters.time_unit > 0 else 0.0
+        # Training divides scores by the temperature; undone, they are cosines of the towers' vectors.
+        self._unit = np.float32(parameters.temperature if parameters.normalise else 1.0)
+        tower = self._kept = saved.query_tower()  # its variables live as long as it does
+        signature = [
+            tf.TensorSpec((1, self._n, self._size), tf.float32),
+            tf.TensorSpec((1, self._n), tf.int32),
+            tf.TensorSpec((1, self._n), tf.float32),
+            tf.TensorSpec((1,), tf.int32),
+        ]
+
+        def ask(*asked: Any) -> Any:
+            return tower.ask(*asked)
+
+        self._ask = tf.function(ask, input_signature=signature).get_concrete_function()
+
+    def __call__(
+        self,
+        rows: npt.NDArray[np.int64],
+        types: npt.NDArray[np.int64],
+        times: npt.NDArray[np.int64],
+        vectors: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.float32]:
+        """As :meth:`WeightedMeanQuery.__call__`."""
+        rows, types, times = (each[: self._n][::-1] for each in (rows, types, times))
+        n = len(rows)
+        events = np.zeros((1, self._n, self._size), dtype=np.float32)
+        kinds, since = np.zeros((1, self._n), dtype=np.int32), np.zeros((1, self._n), dtype=np.float32)
+        events[0, :n], kinds[0, :n] = vectors[rows, : self._size], self._types[types]
+        since[0, :n] = (times - times[0]) * self._per_us
+        tf = tensorflow()
+        asked = (tf.convert_to_tensor(each) for each in (events, kinds, since, np.array([n], dtype=np.int32)))
+        return np.asarray(self._ask(*asked).numpy()[0] * self._unit, dtype=np.float32)
 
 
 def type_codes(names: Sequence[str]) -> npt.NDArray[np.int32]:

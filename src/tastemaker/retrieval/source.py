@@ -1,16 +1,17 @@
 """What a candidate source sees and gives: one small protocol for all of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_CANDIDATES", "Query", "Retrieved", "Source"]
+__all__ = ["NO_CANDIDATES", "NO_ROWS", "NO_SCORES", "Query", "Retrieved", "Source"]
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
+NO_ROWS: Final = np.zeros(0, dtype=np.int64)
+NO_SCORES: Final = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,10 @@ class Query:
         intent_weights: float32 ``[intent]``, by kind and freshness; about 1 for an item just put into the cart.
         owned: rows of the items that the shopper bought, each once.
         owned_scores: float32 ``[owned]``, decayed number of purchases.
+        owned_due: float32 ``[owned]``, days since the last purchase over the usual interval; NaN where none is known.
+        items: rows of the request's items, each once, in its order: of a product page one, of a cart several.
+        category: the category of the page, a path joined with ``/``; empty for none.
+        now_us: the moment, in microseconds.
     """
 
     vector: Scores | None
@@ -38,6 +43,10 @@ class Query:
     intent_weights: Scores
     owned: Rows
     owned_scores: Scores
+    owned_due: Scores = field(default_factory=lambda: NO_SCORES)
+    items: Rows = field(default_factory=lambda: NO_ROWS)
+    category: str = ""
+    now_us: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +56,13 @@ class Retrieved:
     Attributes:
         rows: int64 ``[n]``, catalogue rows, each once, best first.
         scores: float32 ``[n]``, in the source's own unit.
-        because: for some rows, the row of the item that brought them here.
     """
 
     rows: Rows
     scores: Scores
-    because: Mapping[int, int] = field(default_factory=dict)
 
 
-NO_CANDIDATES: Final = Retrieved(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+NO_CANDIDATES: Final = Retrieved(NO_ROWS, NO_SCORES)
 
 
 class Source(Protocol):

@@ -6,13 +6,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from tastemaker.serving import json_api, pages
+from tastemaker.serving.access.install import install_access
+from tastemaker.serving.access.scopes import recommender_scope
 from tastemaker.serving.data_plane import AnyRecommender, DataPlane
-from tastemaker.serving.http import Handler, measured
+from tastemaker.serving.http import Handler, measured, refusal_body
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.oip import v1, v2
 from tastemaker.serving.problems import ApiProblem
@@ -53,8 +56,25 @@ def create_app(
     routes = [*json_api.routes(plane), *v1.routes(plane), *v2.routes(plane), *pages.routes(plane)]
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     fallback = Route("/{path:path}", measured("unknown", _unknown(routes), metrics), methods=methods)
-    app = Starlette(routes=[*routes, fallback], lifespan=lifespan)
+    # What even the fallback does not match: a path with a line break.
+    nowhere = measured("unknown", _unknown([]), metrics)
+
+    async def refused(request: Request, _: Exception) -> Response:
+        return await nowhere(request)
+
+    app = Starlette(
+        routes=[*routes, fallback],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: refused},
+    )
     app.state.plane = plane
+    install_access(
+        app,
+        settings,
+        recommender_scope,
+        refusal_body,
+        lambda status: metrics.errors.labels("access", str(status)).inc(),
+    )
     return app
 
 
@@ -67,20 +87,32 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
 
     Raises:
         DataError: there is no plan or no online store yet, or they do not fit together.
-        ServingError: the release does not load.
+        ServingError: the release or a recipe does not load.
     """
     from tastemaker.features.plan import FeaturePlan
     from tastemaker.features.reading.reader import FeatureReader
     from tastemaker.features.stores.opening import open_online_reader
     from tastemaker.release.files import PLAN
     from tastemaker.serving.following import FittingPlan, FollowingRecommender
+    from tastemaker.serving.recipes import load_recipes
     from tastemaker.serving.recommender import Recommender
+    from tastemaker.serving.rerank.rule_log import rules_path
+    from tastemaker.serving.rerank.rule_watch import RuleWatch
 
+    rules = RuleWatch(rules_path(settings.home))
+    recipes = load_recipes(Path(settings.surfaces_dir) if settings.surfaces_dir else None)
     trained = FeaturePlan.load(release_dir / PLAN)
     store = open_online_reader(settings.online_location)
     return FollowingRecommender(
         FittingPlan(trained, settings.plan_path, store),
-        lambda plan: Recommender(release_dir, FeatureReader(settings.online_location, plan), settings.clock),
+        lambda plan: Recommender(
+            release_dir,
+            FeatureReader(settings.online_location, plan),
+            settings.clock,
+            recipes=recipes,
+            timed=True,
+            rules=rules,
+        ),
     )
 
 

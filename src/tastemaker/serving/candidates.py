@@ -1,55 +1,109 @@
 """The retrieval stage: all sources, blended, after the rules, at most as many as are ranked."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker import names
 from tastemaker.retrieval.blend import Blend, blend
 from tastemaker.retrieval.catalogue import Catalogue
-from tastemaker.retrieval.covisitation import Covisitation
+from tastemaker.retrieval.category import CategoryPopular
+from tastemaker.retrieval.covisitation import Covisitation, ItemNeighbours
+from tastemaker.retrieval.fresh import NewItems
+from tastemaker.retrieval.given import GivenItems
 from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.parameters import RetrievalParameters
-from tastemaker.retrieval.repeat import RepeatPurchases
-from tastemaker.retrieval.source import Query, Source
+from tastemaker.retrieval.repeat import DueAgain, RepeatPurchases
+from tastemaker.retrieval.similar import SimilarItems
+from tastemaker.retrieval.source import NO_ROWS, Query, Source
 from tastemaker.retrieval.trending import Trending
 from tastemaker.serving.rules import RuleInput, apply_rules
 
-__all__ = ["NO_ROWS", "CandidateSources", "find_candidates", "popular"]
+__all__ = ["NO_ROWS", "CandidateSources", "MakeIndex", "find_candidates"]
 
-NO_ROWS = np.zeros(0, dtype=np.int64)
+# From vectors float32 [rows, dimension] and bool [rows] to a searchable index of the rows that are true.
+MakeIndex = Callable[[npt.NDArray[np.float32], npt.NDArray[np.bool_]], Source]
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateSources:
-    """The sources over one state of the catalogue."""
+    """The sources over one state of the catalogue.
 
+    Attributes:
+        catalogue: that they are over.
+        repeat: what the shopper bought.
+        covisitation: what goes with what they dealt with.
+        index: what is near to them.
+        trending: what everybody buys.
+        others: those that rankers are not trained on, by name.
+    """
+
+    catalogue: Catalogue
     repeat: RepeatPurchases
     covisitation: Covisitation
-    index: VectorIndex
+    index: Source
     trending: Trending
+    others: Mapping[str, Source]
 
     @classmethod
-    def over(cls, catalogue: Catalogue, covisitation: Covisitation, popularity: npt.NDArray[np.float32]) -> Self:
+    def over(
+        cls,
+        catalogue: Catalogue,
+        covisitation: Covisitation,
+        popularity: npt.NDArray[np.float32],
+        *,
+        together: Mapping[str, Covisitation] | None = None,
+        make_index: MakeIndex = VectorIndex,
+        old: Self | None = None,
+    ) -> Self:
         """The sources over a catalogue.
 
         Args:
             catalogue: the items.
             covisitation: of the release.
             popularity: float32 ``[rows]``, recent purchases of each row.
+            together: tables of one kind of event, ``bought`` and ``viewed``; of a kind that is not there, the table of
+                all events stands in.
+            make_index: builds the index from vectors and what is servable.
+            old: sources of a state before; what the catalogue has not changed is taken over.
         """
+        same = old is not None and old.catalogue is catalogue
+        index = old.index if old is not None and same else make_index(catalogue.vectors, catalogue.servable)
+        trending = Trending(popularity, catalogue.servable)
+        together = together or {}
+        fresh: Source = (
+            old.others[names.SOURCE_FRESH]
+            if old is not None and same
+            else NewItems(catalogue.created_us, catalogue.servable, catalogue.vectors)
+        )
+        others: tuple[Source, ...] = (
+            SimilarItems(index, catalogue.vectors),
+            ItemNeighbours(
+                names.SOURCE_BOUGHT_TOGETHER, together.get("bought", covisitation), typed="bought" in together
+            ),
+            ItemNeighbours(names.SOURCE_ALSO_VIEWED, together.get("viewed", covisitation), typed="viewed" in together),
+            CategoryPopular(catalogue.categories, catalogue.leaf, catalogue.servable, trending.scores),
+            fresh,
+            DueAgain(),
+            GivenItems(),
+        )
         return cls(
-            RepeatPurchases(),
-            covisitation,
-            VectorIndex(catalogue.vectors, catalogue.servable),
-            Trending(popularity, catalogue.servable),
+            catalogue, RepeatPurchases(), covisitation, index, trending, {source.name: source for source in others}
         )
 
     @property
     def in_turn(self) -> tuple[Source, ...]:
-        """All of them, in the order of their turns."""
+        """Those that rankers are trained on, in the order of their turns."""
         return (self.repeat, self.covisitation, self.index, self.trending)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Source]:
+        """All of them."""
+        return {source.name: source for source in self.in_turn} | dict(self.others)
 
 
 def find_candidates(
@@ -80,17 +134,6 @@ def find_candidates(
         quotas[sources.trending.name] = len(catalogue)
         found = _within_rules(blend(sources.in_turn, quotas, query), catalogue, excluded)
     return found[0].first(parameters.limit), found[1]
-
-
-def popular(
-    sources: CandidateSources, query: Query, catalogue: Catalogue, excluded: npt.NDArray[np.int64], k: int
-) -> tuple[Blend, dict[str, int]]:
-    """The ``k`` most popular items that may be shown: the answer where nothing is known."""
-    n = k + len(excluded)
-    candidates, removed = _within_rules(
-        blend([sources.trending], {sources.trending.name: n}, query), catalogue, excluded
-    )
-    return candidates.first(k), removed
 
 
 def _within_rules(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from tastemaker.retrieval.encoders import History, QueryEncoder
 from tastemaker.retrieval.interest import combine, freshness, recency, type_weights
 from tastemaker.retrieval.parameters import IntentParameters
 from tastemaker.retrieval.source import Query
+from tastemaker.serving.exposure import NO_EXPOSURE, Exposure
 from tastemaker.serving.signals import TARGET, Signals
 
 __all__ = ["ShopperContext", "encode_queries", "read_shopper"]
@@ -33,6 +35,7 @@ class ShopperContext:
         query: what the candidate sources see.
         histories: by history view, the events as they were read, newest first: item, type, time in microseconds.
         owned_values: float32 ``[owned, features]`` of ``user_item_activity``, in the order of ``query.owned``.
+        exposure: what they were shown, and did not want.
     """
 
     user: str | None
@@ -40,11 +43,23 @@ class ShopperContext:
     query: Query
     owned_values: npt.NDArray[np.float32]
     histories: dict[str, tuple[tuple[str, str, int], ...]] = field(default_factory=dict)
+    exposure: Exposure = NO_EXPOSURE
 
     @property
     def known(self) -> bool:
         """Whether anything is known that a list could be made from."""
         return bool(len(self.query.habits))
+
+    def bought_since(self, since_us: int) -> npt.NDArray[np.int64]:
+        """Rows of items that were bought after a moment, by the newest events of user and visit."""
+        rows, types, times = self.history
+        found: npt.NDArray[np.int64] = rows[(types == _TYPE_INDEX[TARGET]) & (times > since_us)]
+        return found
+
+    @cached_property
+    def bought_ever(self) -> npt.NDArray[np.int64]:
+        """Rows of items that are known to have been bought."""
+        return np.concatenate([self.query.owned, self.bought_since(-1)])
 
     def newest_types(self) -> Mapping[int, str]:
         """The kind of the newest event with each row of the history."""
@@ -78,7 +93,7 @@ def read_shopper(
     histories = {view: tuple(reader.history(view, key, now_us)) for view, key in asked if key}
     events = list(dict.fromkeys(event for read in histories.values() for event in read))  # one in both counts once
     ordered = sorted(events, key=lambda event: -event[2])  # stable: within a moment in the store's order
-    rows = catalogue.rows(event[0] for event in ordered)
+    rows = catalogue.rows([event[0] for event in ordered])
     types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
     times = np.array([event[2] for event in ordered], dtype=np.int64)
     useful = (rows >= 0) & (_WEIGHTS[types] > 0) if ordered else np.zeros(0, dtype=np.bool_)
@@ -110,6 +125,8 @@ def read_shopper(
         intent_weights=intent_weights,
         owned=owned,
         owned_scores=values[:, signals.own_decayed],
+        owned_due=_due(values, signals),
+        now_us=now_us,
     )
     return ShopperContext(user, (rows, types, times), query, values, histories)
 
@@ -121,6 +138,15 @@ def _anchors(
     share = 0.5 * (1.0 - np.exp(-float(fresh.sum())))
     mixed = (1.0 - share) * weights / max(float(weights.sum()), 1e-9) + share * fresh / max(float(fresh.sum()), 1e-9)
     return combine(rows, mixed.astype(np.float32))
+
+
+def _due(values: npt.NDArray[np.float32], signals: Signals) -> npt.NDArray[np.float32]:
+    """Days since the last purchase over the usual interval; NaN where an item was bought less than twice."""
+    if signals.own_since < 0 or signals.own_interval < 0:
+        return np.full(len(values), np.nan, dtype=np.float32)
+    interval = values[:, signals.own_interval]
+    known = (values[:, signals.own_count] > 1) & (interval > 0)
+    return np.where(known, values[:, signals.own_since] / np.where(known, interval, 1.0), np.nan).astype(np.float32)
 
 
 def _nothing(reader: FeatureReader) -> npt.NDArray[np.float32]:

@@ -1,8 +1,9 @@
 """The data plane: one recommender behind a queue, from the first byte loaded to the last list logged.
 
-Making a list is TensorFlow and SQLite work, so it runs in one thread of its own and the event loop stays free; a
-bounded number of lists may wait for it, and beyond that a caller is told to come back. One more thread loads the
-release, warms it up, and from then on looks for new and changed items.
+Making a list is numpy and SQLite work, so it runs in one thread of its own and the event loop stays free. A list that
+is not there when its budget is spent, that waited too long, or that too many others wait before, is answered from what
+is at hand: a lower tier is better than an error. One more thread loads the release, warms it up, and from then on looks
+for new and changed items.
 """
 
 import asyncio
@@ -11,45 +12,21 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from time import monotonic
 
 from tastemaker.errors import ServingError, TastemakerError
-from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
+from tastemaker.serving.any_recommender import Answer, AnyRecommender
+from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
+from tastemaker.serving.requests import check_request
 from tastemaker.serving.served_log import ServedListLog
 
 __all__ = ["Answer", "AnyRecommender", "DataPlane"]
 
 _log = logging.getLogger(__name__)
 
-Answer = tuple[RecommendationResponse, ServedList]
 _WARM_UP_LISTS = 5
-
-
-class AnyRecommender(Protocol):
-    """What makes the lists; :class:`tastemaker.serving.recommender.Recommender` is one."""
-
-    @property
-    def release_id(self) -> str:
-        """The release that it serves."""
-        ...
-
-    def recommend(self, request: RecommendationRequest) -> Answer:
-        """Make one list."""
-        ...
-
-    def refresh(self) -> None:
-        """Take in items that are new or changed."""
-        ...
-
-    def warm_up(self) -> None:
-        """Do what only the first requests would otherwise pay for."""
-        ...
-
-    def knows_item(self, item_id: str) -> bool:
-        """Whether the catalogue has the item."""
-        ...
 
 
 class DataPlane:
@@ -59,7 +36,7 @@ class DataPlane:
         open_recommender: loads the release; called off the event loop, again every ``retry_s`` until it succeeds.
         open_log: makes the served-list log, not yet started; None keeps no log.
         metrics: where to count.
-        max_waiting: lists that may wait or be in the making; beyond it callers get a 503.
+        max_waiting: lists that may wait or be in the making; beyond it callers get what is at hand.
         refresh_s: pause between two looks for new and changed items.
         retry_s: pause after a failed load.
     """
@@ -86,6 +63,7 @@ class DataPlane:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._waiting = 0
+        self._busy_since: float | None = None  # when the list in the making was begun
         self._why_not_ready = "it has not been started"
 
     @property
@@ -136,16 +114,17 @@ class DataPlane:
             self._log.stop(timeout_s)
 
     def check(self, request: RecommendationRequest, where: str = "") -> None:
-        """Check what only the catalogue knows.
+        """Check what only recipes and catalogue know.
 
         Args:
             request: decoded, so its types are right.
             where: path of the request in the body, ending in a dot, such as ``instances[2].``.
 
         Raises:
-            ApiProblem: 422, naming the unknown item; 503 without a release.
+            ApiProblem: 422, naming the unknown surface or item, or what the surface needs; 503 without a release.
         """
         recommender = self.recommender
+        check_request(request, recommender.recipes, where)
         for place, item_id in enumerate(request.exclude):
             if not recommender.knows_item(item_id):
                 raise ApiProblem(
@@ -156,28 +135,19 @@ class DataPlane:
                 )
 
     async def recommend(self, requests: Sequence[RecommendationRequest]) -> list[Answer]:
-        """Make one list for each request.
+        """Make one list for each request, each within the budget of its surface.
 
         Raises:
-            ApiProblem: 503 without a release, or while too many lists wait.
+            ApiProblem: 503 without a release.
             ContractError: a request asks for what does not exist.
             ServingError: the recommender cannot answer.
         """
         recommender = self.recommender
-        assert self._executor is not None
-        if self._waiting and self._waiting + len(requests) > self._max_waiting:
-            raise ApiProblem(
-                503,
-                "",
-                f"overloaded: {self._waiting} lists are being made or wait",
-                "try again, or serve with more replicas",
-                retry_after_s=1,
-            )
-        loop = asyncio.get_running_loop()
         self._count(len(requests))
         try:
-            jobs = [loop.run_in_executor(self._executor, recommender.recommend, request) for request in requests]
-            return list(await asyncio.gather(*jobs))
+            if len(requests) == 1:
+                return [await self._within_budget(recommender, requests[0])]
+            return list(await asyncio.gather(*(self._within_budget(recommender, request) for request in requests)))
         except RuntimeError as error:
             if self._stopping.is_set():  # the executor was shut down between the check and the call
                 raise ServingError("it is shutting down") from error
@@ -185,14 +155,46 @@ class DataPlane:
         finally:
             self._count(-len(requests))
 
+    async def _within_budget(self, recommender: AnyRecommender, request: RecommendationRequest) -> Answer:
+        """One list, by the thread that makes them; from what is at hand where that would take too long."""
+        recipe = recommender.recipes.get(request.surface)
+        total_s = recipe.budget.total / 1_000 if recipe else 1.0
+        now, busy_since = monotonic(), self._busy_since
+        if busy_since is not None and now - busy_since > total_s:
+            return recommender.shed(request, f"the list before is in the making for {now - busy_since:.1f} s")
+        if self._waiting > self._max_waiting:
+            return recommender.shed(request, f"overloaded: {self._waiting} lists are being made or wait")
+        assert self._executor is not None
+        job = _Job(recommender, request, now, recipe.budget.queue / 1_000 if recipe else total_s)
+        making = asyncio.get_running_loop().run_in_executor(self._executor, self._make, job)
+        done, _ = await asyncio.wait((making,), timeout=total_s)
+        if done:
+            answer = making.result()
+            assert answer is not None, "it is given up by nobody else"
+            return answer
+        job.given_up = True
+        making.add_done_callback(_forget)
+        return recommender.shed(request, f"no list within {total_s * 1_000:.0f} ms")
+
+    def _make(self, job: "_Job") -> Answer | None:
+        """In the thread that makes lists: make one, unless nobody waits for it anymore."""
+        if job.given_up:
+            return None
+        began = self._busy_since = monotonic()
+        try:
+            waited = began - job.queued
+            if waited > job.queue_s:
+                return job.recommender.shed(job.request, f"overloaded: it waited {waited * 1_000:.0f} ms for its turn")
+            return job.recommender.answer(job.request, waited * 1_000)
+        finally:
+            self._busy_since = None
+
     async def record(self, answers: Sequence[Answer]) -> None:
         """Count and log lists whose answer was sent."""
-        for response, served in answers:
-            self.metrics.lists.labels(served.request.surface, response.tier).inc()
-            if not response.items:
-                self.metrics.empty_lists.inc()
+        for response, record in answers:
+            self.metrics.count_list(record.request.surface, response, record.stages_us)
             if self._log is not None:
-                self._log.offer(served)
+                self._log.offer_later(record)
                 self.metrics.log_waiting.set(self._log.waiting)
 
     def _count(self, change: int) -> None:
@@ -242,5 +244,30 @@ class DataPlane:
         recommender = self._open_recommender()
         recommender.warm_up()
         for _ in range(_WARM_UP_LISTS):
-            recommender.recommend(RecommendationRequest())
+            recommender.answer(RecommendationRequest())
         return recommender
+
+
+class _Job:
+    """A list that is wanted.
+
+    Args:
+        recommender: that makes it.
+        request: for whom.
+        queued: when it was asked for, by the monotonic clock.
+        queue_s: how long it may wait for its turn.
+    """
+
+    __slots__ = ("given_up", "queue_s", "queued", "recommender", "request")
+
+    def __init__(
+        self, recommender: AnyRecommender, request: RecommendationRequest, queued: float, queue_s: float
+    ) -> None:
+        self.recommender, self.request, self.queued, self.queue_s = recommender, request, queued, queue_s
+        self.given_up = False
+
+
+def _forget(making: "asyncio.Future[Answer | None]") -> None:
+    """Take what comes of a list that nobody waits for: an error of it is not worth a word at the loop's end."""
+    if not making.cancelled() and (error := making.exception()):
+        _log.warning("a list that took too long failed in the end: %s", error)

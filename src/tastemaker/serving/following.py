@@ -1,6 +1,6 @@
 """A recommender that goes over to the rows of newly declared views when these are built, while it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tastemaker.features.plan import FeaturePlan
@@ -8,7 +8,8 @@ from tastemaker.features.reading.fitting import fitted
 from tastemaker.features.stores.protocol import StoreReader
 from tastemaker.features.stores.view_ages import ViewAges, read_ages
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
-from tastemaker.serving.data_plane import AnyRecommender
+from tastemaker.serving.data_plane import Answer, AnyRecommender
+from tastemaker.serving.recipe import Recipe
 
 __all__ = ["FittingPlan", "FollowingRecommender"]
 
@@ -57,9 +58,23 @@ class FollowingRecommender:
         """The release that it serves."""
         return self._current.release_id
 
-    def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """The surfaces that it serves."""
+        return self._current.recipes
+
+    def answer(self, request: RecommendationRequest, waited_ms: float = 0.0) -> Answer:
         """Make one list."""
-        return self._current.recommend(request)
+        return self._current.answer(request, waited_ms)
+
+    def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
+        """Make one list, and what is to be logged of it."""
+        response, record = self.answer(request)
+        return response, record.build()
+
+    def shed(self, request: RecommendationRequest, why: str) -> Answer:
+        """Answer at once from what is in process."""
+        return self._current.shed(request, why)
 
     def refresh(self) -> None:
         """Take in items that are new or changed, and views that were built."""

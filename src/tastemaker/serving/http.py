@@ -21,6 +21,7 @@ __all__ = [
     "problem_body",
     "protocol_problem_body",
     "read_body",
+    "refusal_body",
 ]
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,12 @@ def problem_body(problem: ApiProblem) -> dict[str, Any]:
 def protocol_problem_body(problem: ApiProblem) -> dict[str, Any]:
     """The error body of the Open Inference Protocol, where ``error`` is text; the field stands beside it."""
     return {"error": f"{problem}; {problem.remedy}", "field": problem.field}
+
+
+def refusal_body(problem: ApiProblem, path: str) -> dict[str, Any]:
+    """The error body of what is refused before its route is known."""
+    in_protocol = path.startswith(("/v2", "/v1/models"))
+    return protocol_problem_body(problem) if in_protocol else problem_body(problem)
 
 
 def measured(

@@ -1,6 +1,6 @@
 """The typed JSON API: a list for a shopper, by POST with a body or by GET for a terminal."""
 
-from typing import Any, get_args
+from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
@@ -8,14 +8,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tastemaker import __version__
-from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, Surface
+from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.http import json_response, measured, read_body
 from tastemaker.serving.problems import ApiProblem, convert_query, decode_json
 
 __all__ = ["QUERY_PARAMETERS", "routes", "with_items"]
 
-QUERY_PARAMETERS = ("user", "session", "k", "surface", "exclude", "explain")
+QUERY_PARAMETERS = ("user", "session", "k", "surface", "items", "category", "query", "exclude", "explain")
+_REPEATED = frozenset({"exclude", "items"})
 
 
 def routes(plane: DataPlane) -> list[BaseRoute]:
@@ -35,8 +36,12 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         return await answer(_from_query(request))
 
     async def release(request: Request) -> Response:
-        surfaces = list(get_args(Surface)) or [Surface]
-        return json_response({"release": plane.recommender.release_id, "version": __version__, "surfaces": surfaces})
+        recommender = plane.recommender
+        surfaces = {
+            name: {"about": recipe.about, "requires": list(recipe.requires)}
+            for name, recipe in recommender.recipes.items()
+        }
+        return json_response({"release": recommender.release_id, "version": __version__, "surfaces": surfaces})
 
     async def metrics(request: Request) -> Response:
         body, media_type = plane.metrics.render()
@@ -59,7 +64,7 @@ def with_items(response: RecommendationResponse) -> RecommendationResponse | dic
 
 
 def _from_query(request: Request) -> RecommendationRequest:
-    """The request that query parameters spell; ``exclude`` may be repeated.
+    """The request that query parameters spell; ``items`` and ``exclude`` may be repeated.
 
     Raises:
         ApiProblem: 422, naming the parameter.
@@ -70,7 +75,7 @@ def _from_query(request: Request) -> RecommendationRequest:
             raise ApiProblem(
                 422, name, "is not a parameter of this request", f"use any of: {', '.join(QUERY_PARAMETERS)}"
             )
-        if name == "exclude":
+        if name in _REPEATED:
             values.setdefault(name, []).append(value)
         elif name in values:
             raise ApiProblem(422, name, "is given twice", "give it once")

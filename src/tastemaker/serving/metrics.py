@@ -1,11 +1,20 @@
 """What the recommender tells Prometheus. Labels have few values: routes are named, never raw paths."""
 
+from collections import Counter as CountOf
+from collections.abc import Mapping
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tastemaker.serving.contract import RecommendationResponse
 
 __all__ = ["ServingMetrics"]
 
 # A list takes single milliseconds; the tail of interest ends at the traffic timeout of 5 s.
 _LATENCY_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+# Stages take tens of microseconds; one that takes tens of milliseconds has met something slow.
+_STAGE_BUCKETS_S = (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 class ServingMetrics:
@@ -32,6 +41,19 @@ class ServingMetrics:
             ["surface", "tier"],
             registry=self.registry,
         )
+        self.stages = Histogram(
+            "tastemaker_stage_seconds",
+            "Time of each stage of a list.",
+            ["stage"],
+            buckets=_STAGE_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.shown = Counter(
+            "tastemaker_items_shown",
+            "Items of lists, by the candidate source that they owe their place to.",
+            ["source"],
+            registry=self.registry,
+        )
         self.empty_lists = Counter("tastemaker_empty_lists", "Lists served without an item.", registry=self.registry)
         self.waiting = Gauge("tastemaker_lists_in_flight", "Lists being made or waiting.", registry=self.registry)
         self.refresh_failures = Counter(
@@ -48,6 +70,22 @@ class ServingMetrics:
         self.release = Gauge(
             "tastemaker_release", "1 for the release that serves.", ["release"], registry=self.registry
         )
+
+    def count_list(self, surface: str, response: RecommendationResponse, stages_us: Mapping[str, int]) -> None:
+        """Count an answer: its tier, its stages, where its items come from.
+
+        Args:
+            surface: that it is for; one of the recipes', so that there are few.
+            response: the answer.
+            stages_us: microseconds by stage.
+        """
+        self.lists.labels(surface, response.tier).inc()
+        for stage, spent in stages_us.items():
+            self.stages.labels(stage).observe(spent / 1e6)
+        for source, items in CountOf(item.source for item in response.items).items():
+            self.shown.labels(source).inc(items)
+        if not response.items:
+            self.empty_lists.inc()
 
     def render(self) -> tuple[bytes, str]:
         """The exposition text and its content type."""

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-__all__ = ["ERRORS", "INFER", "INFER_RESPONSE", "PREDICT", "RELEASE", "REQUEST", "RESPONSE"]
+__all__ = ["ERRORS", "INFER", "INFER_RESPONSE", "PAGE", "PREDICT", "RELEASE", "REQUEST", "RESPONSE"]
 
 REQUEST: Final[dict[str, Any]] = {
     "user": "17850",
@@ -38,6 +38,14 @@ RESPONSE: Final[dict[str, Any]] = {
     ],
 }
 
+PAGE: Final[dict[str, Any]] = {
+    "surface": "similar",
+    "items": ["85123A"],
+    "session": "visit-81",
+    "k": 6,
+    "filters": {"price_max": 20.0, "bought": False},
+}
+
 PREDICT: Final[dict[str, Any]] = {"instances": [{"user": "17850", "k": 2}, {"session": "visit-81", "k": 5}]}
 
 INFER: Final[dict[str, Any]] = {
@@ -60,11 +68,23 @@ INFER_RESPONSE: Final[dict[str, Any]] = {
     ],
 }
 
-RELEASE: Final[dict[str, Any]] = {"release": "2011-12-09-1f3a", "version": "0.1.0", "surfaces": ["home"]}
+RELEASE: Final[dict[str, Any]] = {
+    "release": "2011-12-09-1f3a",
+    "version": "0.1.0",
+    "surfaces": {
+        "home": {"about": "What a shopper may like, by everything that is known of them.", "requires": []},
+        "similar": {"about": "Items like the one of the page.", "requires": ["items"]},
+    },
+}
 
 ERRORS: Final[dict[str, Any]] = {
     "Error": {
-        "error": {"field": "surface", "problem": "unknown surface 'attic'", "remedy": "use one of: home"},
+        "error": {
+            "field": "surface",
+            "problem": "unknown surface 'attic'",
+            "remedy": "use one of: home, also_viewed, bought_together, buy_again, cart, category, email, search, "
+            "similar",
+        },
     },
     "ProtocolError": {
         "error": "inputs[1].datatype: 'FP32' is wrong for 'k'; send INT32 or INT64",

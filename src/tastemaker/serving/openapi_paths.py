@@ -17,8 +17,9 @@ _STATUSES = {
     "404": "No such route, model or release.",
     "413": "The body is larger than 1 MiB.",
     "415": "The body is not JSON.",
-    "422": "A field breaks the contract: an unknown surface, item or field, or a number out of range. It is named.",
-    "503": "No release is loaded yet, or too many requests wait. `Retry-After` says when to come back.",
+    "422": "A field breaks the contract: an unknown surface, item or field, a number out of range, or what the surface "
+    "needs is missing. It is named.",
+    "503": "No release is loaded yet. `Retry-After` says when to come back.",
 }
 
 _PROTOCOL_STATUSES = _STATUSES | {
@@ -39,6 +40,15 @@ TAGS: Final = {
 def _json(schema: str | None, example: Any) -> dict[str, Any]:
     media: dict[str, Any] = {"schema": {"$ref": f"#/components/schemas/{schema}"} if schema else {"type": "object"}}
     media["example"] = example
+    return {"application/json": media}
+
+
+def _request_body() -> dict[str, Any]:
+    media: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/RecommendationRequest"}}
+    media["examples"] = {
+        "home": {"summary": "The home page of a known shopper", "value": examples.REQUEST},
+        "product page": {"summary": "What is like the item of a product page", "value": examples.PAGE},
+    }
     return {"application/json": media}
 
 
@@ -90,17 +100,19 @@ def paths(properties: dict[str, Any]) -> dict[str, Any]:
             "post": _operation(
                 _LISTS,
                 "Recommend items",
-                "A ranked list with a reason for each item. An unknown user is served too: `tier` is then `cold_start` "
-                "and `tier_reason` says so, as it does for `degraded`, while the online store does not answer. Quote "
+                "A ranked list with a reason for each item. `surface` says what for: `GET /v1/release` lists them "
+                "and what each needs, such as the `items` of a product page. An unknown user is served too: `tier` is "
+                "then `cold_start`. Where something fails or is slow, a lower tier answers and `tier_reason` says why: "
+                "`fewer` candidates, `unranked`, the `cached` list made last, `popular` items, a `static` list. Quote "
                 "`request_id` and `position` in the events that answer the list.",
                 _json("RecommendationResponse", examples.RESPONSE),
                 errors=list_errors,
-                body=_json("RecommendationRequest", examples.REQUEST),
+                body=_request_body(),
             ),
             "get": _operation(
                 _LISTS,
                 "Recommend items, from a terminal",
-                "The same as the POST, spelled as query parameters; `exclude` may be repeated.",
+                "The same as the POST, spelled as query parameters; `items` and `exclude` may be repeated.",
                 _json("RecommendationResponse", examples.RESPONSE),
                 errors=("422", "503"),
                 parameters=_query_parameters(properties),
@@ -110,7 +122,7 @@ def paths(properties: dict[str, Any]) -> dict[str, Any]:
             "get": _operation(
                 _LISTS,
                 "The release that serves",
-                "Its id, and the surfaces it serves.",
+                "Its id, and the surfaces that it serves: what each is for, and which fields it requires.",
                 _json(None, examples.RELEASE),
                 errors=_LOADING,
             )

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tastemaker import __version__
+from tastemaker.serving.access.openapi import with_access
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.http import json_response
 from tastemaker.serving.openapi import openapi_document
@@ -29,7 +30,7 @@ def _page(name: str) -> str:
 
 @cache
 def _document() -> bytes:
-    return msgspec.json.encode(openapi_document())
+    return msgspec.json.encode(with_access(openapi_document()))
 
 
 def routes(plane: DataPlane) -> list[BaseRoute]:

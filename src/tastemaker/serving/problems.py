@@ -1,22 +1,31 @@
 """What a caller is told when a request cannot be answered: the field, the problem and the remedy."""
 
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
 
 from tastemaker.errors import ContractError
-from tastemaker.serving.contract import Surface
 
 __all__ = ["NO_RELEASE_RETRY_S", "ApiProblem", "convert_query", "decode_json"]
 
 T = TypeVar("T")
 
+_QUOTED = 600
+
 # How soon a caller may try again while the server loads its release.
 NO_RELEASE_RETRY_S = 2
 
-_SURFACES = ", ".join(get_args(Surface) or (Surface,))
 _REMEDIES = {
-    "surface": f"use one of: {_SURFACES}",
+    "surface": "send the name of a surface, such as home; GET /v1/release lists them",
+    "items": "send at most 1000 ids of items",
+    "category": "send the category's path as text of 1 to 1024 characters, its levels joined with '/'",
+    "query": "send the text that was searched for, 1 to 1024 characters",
+    "filters": "send categories, price_min, price_max, available and bought, as far as they matter",
+    "categories": "send at most 100 category paths, their levels joined with '/'",
+    "price_min": "send a number from 0 on",
+    "price_max": "send a number from 0 on",
+    "available": "send true or false",
+    "bought": "send true for what was bought before, false for what was not, or leave the field out",
     "k": "ask for 1 to 100 items",
     "user": "send the shopper's id as text of 1 to 256 characters, or leave the field out",
     "session": "send the visit's id as text of 1 to 256 characters, or leave the field out",
@@ -38,11 +47,11 @@ class ApiProblem(Exception):
 
     def __init__(self, status: int, field: str, problem: str, remedy: str, retry_after_s: int | None = None) -> None:
         self.status = status
-        self.field = field
-        self.problem = problem
+        self.field = _shortened(field)
+        self.problem = _shortened(problem)
         self.remedy = remedy
         self.retry_after_s = retry_after_s
-        super().__init__(f"{field}: {problem}" if field else problem)
+        super().__init__(f"{self.field}: {self.problem}" if self.field else self.problem)
 
     @classmethod
     def of_contract(cls, error: ContractError, status: int = 422) -> "ApiProblem":
@@ -55,13 +64,19 @@ class ApiProblem(Exception):
         return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
 
 
+def _shortened(text: str) -> str:
+    """What a caller sent may be quoted, but not a megabyte of it; and a lone surrogate cannot be sent at all."""
+    text = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}… ({len(text)} characters)"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _remedy(field: str) -> str:
     name = field.rsplit(".", 1)[-1].split("[", 1)[0]
     return _REMEDIES.get(name, _GENERAL_REMEDY)
 
 
 def _invalid(error: msgspec.ValidationError, status: int) -> ApiProblem:
-    """Read the field out of msgspec's message: ``Invalid enum value 'x' - at `$.instances[1].surface` ``."""
+    """Read the field out of msgspec's message: ``Expected `int`, got `str` - at `$.instances[1].k` ``."""
     message, _, path = str(error).partition(" - at `$")
     field = path.rstrip("`").lstrip(".")
     for opening, problem in (
@@ -71,8 +86,6 @@ def _invalid(error: msgspec.ValidationError, status: int) -> ApiProblem:
         if message.startswith(opening):
             name = message.split("`")[1]
             return ApiProblem(status, f"{field}.{name}" if field else name, problem, _remedy(name))
-    if message.startswith("Invalid enum value") and field.rsplit(".", 1)[-1] == "surface":
-        message = f"unknown surface {message.removeprefix('Invalid enum value ')}"
     return ApiProblem(status, field, message, _remedy(field))
 
 

@@ -1,6 +1,6 @@
 """The ranking stage: stored features of the candidates, the exported ranker, scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,36 @@ from tastemaker.models.ranker.forward import Forward
 from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.serving.context import ShopperContext
 
-__all__ = ["Ranker", "ReadMatrix", "features_by_view", "read_stored"]
+__all__ = [
+    "RankFunction",
+    "Ranker",
+    "ReadMatrix",
+    "default_items",
+    "features_by_view",
+    "read_stored",
+    "read_user",
+]
 
 # View, item ids, moment in microseconds, features: float32 [n, features].
+# From float32 [n, features] to scores float32 [n]; higher is better.
+RankFunction = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 ReadMatrix = Callable[[str, Sequence[str], int, Sequence[str]], npt.NDArray[np.float32]]
+
+
+def read_user(
+    reader: FeatureReader, layout: RankingLayout, user: str | None, now_us: int
+) -> dict[str, npt.NDArray[np.float32]]:
+    """A user's own features, by view: float32 ``[1, features]``; defaults for nobody.
+
+    Raises:
+        StoreUnavailable: the online store does not answer.
+    """
+    found: dict[str, npt.NDArray[np.float32]] = {}
+    for view, (features, _) in layout.by_view.items():
+        plan = reader.plan.view(view)
+        if plan.entities == (names.ENTITY_USER,):
+            found[view] = reader.matrix(view, [user], now_us, features) if user else _defaults(plan, features)
+    return found
 
 
 def read_stored(
@@ -29,6 +55,7 @@ def read_stored(
     item_ids: Sequence[str],
     now_us: int,
     read_items: ReadMatrix | None = None,
+    user_blocks: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Stored features of one shopper's candidates, float32 ``[n, stored]`` in the order of the layout.
 
@@ -40,49 +67,58 @@ def read_stored(
         item_ids: of the candidates.
         now_us: the moment, in microseconds.
         read_items: reads the views of items; the reader's own ``matrix`` when absent.
+        user_blocks: what :func:`read_user` has read; it is read here when absent.
     """
-    wanted = features_by_view(layout)
-    blocks: dict[str, npt.NDArray[np.float32]] = {}
-    for view, features in wanted.items():
+    if user_blocks is None:
+        user_blocks = read_user(reader, layout, context.user, now_us)
+    stored = np.empty((len(rows), len(layout.stored)), dtype=np.float32)
+    for view, (features, where) in layout.by_view.items():
         plan = reader.plan.view(view)
         if plan.entities == (names.ENTITY_USER,):
-            known = bool(context.user)
-            block = reader.matrix(view, [context.user or ""], now_us, features) if known else _defaults(plan, features)
-            blocks[view] = np.repeat(block, len(rows), axis=0)
+            block = user_blocks[view]
         elif plan.entities == (names.ENTITY_USER, names.ENTITY_ITEM):
-            places = [plan.feature_names.index(feature) for feature in features]
-            blocks[view] = _own(plan, context, rows)[:, places]
+            block = _own(plan, context, rows, tuple(features))
         else:
-            blocks[view] = (read_items or reader.matrix)(view, item_ids, now_us, features)
-    columns = [blocks[view][:, wanted[view].index(feature)] for view, feature, _ in layout.stored]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=np.float32)
+            block = (read_items or reader.matrix)(view, item_ids, now_us, features)
+        stored[:, where] = block
+    return stored
 
 
 def features_by_view(layout: RankingLayout) -> dict[str, list[str]]:
     """The stored features of each view, in the order of the layout."""
-    wanted: dict[str, list[str]] = {}
-    for view, feature, _ in layout.stored:
-        wanted.setdefault(view, []).append(feature)
-    return wanted
+    return {view: features for view, (features, _) in layout.by_view.items()}
+
+
+def default_items(reader: FeatureReader) -> ReadMatrix:
+    """Reads nothing: every item's features are at their defaults, as where they are too old to be believed."""
+
+    def read(view: str, item_ids: Sequence[str], now_us: int, features: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.repeat(_defaults(reader.plan.view(view), features), len(item_ids), axis=0)
+
+    return read
 
 
 def _defaults(view: ViewPlan, features: Sequence[str]) -> npt.NDArray[np.float32]:
     return np.array([[view.feature(name).default_value for name in features]], dtype=np.float32)
 
 
-def _own(view: ViewPlan, context: ShopperContext, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    block = np.repeat(_defaults(view, view.feature_names), len(rows), axis=0)
-    owned, values = context.query.owned, context.owned_values
+def _own(
+    view: ViewPlan, context: ShopperContext, rows: npt.NDArray[np.int64], features: tuple[str, ...]
+) -> npt.NDArray[np.float32]:
     if view.name != names.VIEW_USER_ITEM_ACTIVITY:
         raise ServingError(
             f"the ranking service reads {view.name}, a view of user and item that serving does not scan; declare its"
             f" features in {names.VIEW_USER_ITEM_ACTIVITY}"
         )
+    block = np.repeat(_defaults(view, features), len(rows), axis=0)
+    owned = context.query.owned
     if len(owned):
+        places = [view.feature_names.index(feature) for feature in features]
         order = np.argsort(owned)
-        place = np.minimum(np.searchsorted(owned[order], rows), len(owned) - 1)
-        mine = owned[order][place] == rows
-        block[mine] = values[order[place[mine]]]
+        ordered = owned[order]
+        place = np.minimum(np.searchsorted(ordered, rows), len(owned) - 1)
+        mine = ordered[place] == rows
+        block[mine] = context.owned_values[order[place[mine]]][:, places]
     return block
 
 

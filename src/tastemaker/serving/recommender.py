@@ -1,76 +1,145 @@
-"""The recommender: request → context → candidates → ranking → list, with reasons. One process, no network."""
+"""The recommender: one release, one online store, and the stages of each surface's recipe. One process, no network."""
 
 import logging
 import threading
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Final
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from tastemaker import names
-from tastemaker.clock import Clock, from_us
-from tastemaker.features.plan import ViewPlan
+from tastemaker.clock import Clock
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.reading.resident import ResidentMatrix
-from tastemaker.features.stores.protocol import StoreUnavailable
-from tastemaker.release.ranking_features import ranking_matrix
-from tastemaker.serving.answers import Ranked, served_list, shown_item
-from tastemaker.serving.candidates import NO_ROWS, find_candidates, popular
-from tastemaker.serving.context import ShopperContext, encode_queries, read_shopper
-from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList, Tier
-from tastemaker.serving.intent import lift
-from tastemaker.serving.ranking import features_by_view, read_stored
-from tastemaker.serving.reasons import Explainer
+from tastemaker.retrieval.index import VectorIndex
+from tastemaker.retrieval.source import NO_ROWS
+from tastemaker.serving.at_hand import CachedLists, StaticList
+from tastemaker.serving.breaker import CircuitBreaker
+from tastemaker.serving.candidates import MakeIndex
+from tastemaker.serving.context import read_shopper
+from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
+from tastemaker.serving.index_guard import NoIndex, guarded
+from tastemaker.serving.lower_rungs import list_at_hand
+from tastemaker.serving.making import Breakers, Made, Order, Parts, Unreachable
+from tastemaker.serving.pipeline import whole_list
+from tastemaker.serving.ranking import RankFunction, features_by_view
+from tastemaker.serving.recipe import Recipe
+from tastemaker.serving.recipes import load_recipes
+from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
-from tastemaker.serving.shop_state import ShopState, read_state
+from tastemaker.serving.relisting import reranked
+from tastemaker.serving.requests import check_request
+from tastemaker.serving.rerank import rerank
+from tastemaker.serving.rerank.rule_watch import RuleWatch
+from tastemaker.serving.shop_rules import ShopRules
+from tastemaker.serving.shop_state import read_state
+from tastemaker.serving.stages.explain import ExplainInput, explain
+from tastemaker.serving.stages.log import LogInput, keep
+from tastemaker.serving.stages.runner import StageClock
 
-__all__ = ["INTENT_LIFT", "Recommender"]
+__all__ = ["INTENT_LIFT", "SHOWN_DISCOUNT", "Recommender"]
 
 _log = logging.getLogger(__name__)
 
-# Logged beside the ranker's features: a score is the ranker's answer to those, plus this.
-INTENT_LIFT = "intent_lift"
-
-_NO_FEATURES = np.zeros((0, 0), dtype=np.float32)
+# Tiers that know the shopper, or know that nobody knows them.
+_WORTH_KEEPING: Final = frozenset({"full", "fewer", "cold_start"})
+# Logged beside the ranker's features: a score is the ranker's answer to those, plus the first, less the second.
+INTENT_LIFT: Final = "intent_lift"
+SHOWN_DISCOUNT: Final = "shown_discount"
 
 
 class Recommender:
     """Serves one release.
 
-    Features of items are kept in this process and follow the store; a request reads the shopper's rows alone. While
-    the store does not answer, lists are made of what is in process, and their tier is ``degraded``.
+    Features of items are kept in this process and follow the store; a request reads the shopper's rows alone. Where a
+    dependency fails or is slow, a lower tier answers and says why: see :mod:`tastemaker.serving.pipeline` and
+    :mod:`tastemaker.serving.lower_rungs`.
 
     Args:
         release_dir: of a trained release.
         reader: of the online store, with the release's plan or one that covers it.
         clock: the platform's.
+        recipes: by surface; the built-in ones where absent.
+        timed: whether lists have to be ready within their recipe's budget; offline they take as long as they take.
+        ranker: in place of the release's.
+        make_index: builds the index of item vectors.
+        rules: the shop's, which follow their file; None for none.
+        now_ns: a clock that only grows, for budgets.
+        stale_after_s: features of items that could not be refreshed for so long count as their defaults.
 
     Raises:
         ServingError: the release does not load, or was trained with other feature declarations than the store's.
     """
 
-    def __init__(self, release_dir: Path, reader: FeatureReader, clock: Clock) -> None:
+    def __init__(
+        self,
+        release_dir: Path,
+        reader: FeatureReader,
+        clock: Clock,
+        *,
+        recipes: Mapping[str, Recipe] | None = None,
+        timed: bool = False,
+        ranker: RankFunction | None = None,
+        make_index: MakeIndex = VectorIndex,
+        rules: RuleWatch | None = None,
+        now_ns: Callable[[], int] = perf_counter_ns,
+        stale_after_s: float = 3_600.0,
+    ) -> None:
         self._release = release = read_by(load_release(release_dir), reader.plan)
-        self._reader, self._clock = reader, clock
-        self._logged = (*release.layout.names, INTENT_LIFT)
+        self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
+        self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
+        self._logged = (*release.layout.names, INTENT_LIFT, SHOWN_DISCOUNT)
         self._refreshing = threading.Lock()
-        self._items = self._keep_items()
-        self._state = read_state(reader, release, None, clock.now_us())
-        # Why the online store does not answer; empty while it does, as far as the last read knows.
-        self._unavailable = ""
+        self._items, self._item_views = self._keep_items()
+        self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
+        self._make_index = guarded(make_index)
+        self._state = read_state(reader, release, None, clock.now_us(), self._make_index)
+        self._parts = Parts(
+            release,
+            reader,
+            ranker or release.ranker,
+            self._items.matrix,
+            Breakers(
+                # A refresh looks at the store twice a second, and closes it when it is well.
+                CircuitBreaker("online store", retry_s=None),
+                CircuitBreaker("index", clock=lambda: now_ns() / 1e9),
+                CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
+            ),
+            now_ns,
+        )
+        self._rules = ShopRules(rules, lambda: self._state)
+        self._lists = CachedLists()
+        self._static = {
+            name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
+            for name, recipe in self.recipes.items()
+        }
+        self._nobody = read_shopper(
+            reader,
+            release.signals,
+            self._state.catalogue,
+            user=None,
+            session=None,
+            now_us=clock.now_us(),
+            intent=release.card.parameters.intent,
+        )
 
     @property
     def release_id(self) -> str:
         """The release that it serves."""
         return self._release.release_id
 
+    @property
+    def breakers(self) -> Breakers:
+        """The state of its dependencies."""
+        return self._parts.breakers
+
     def knows_item(self, item_id: str) -> bool:
         """Whether the catalogue has the item, available or not."""
         catalogue = self._state.catalogue
-        row = catalogue.row_of.get(item_id, -1)
+        row = catalogue.row(item_id)
         return row >= 0 and catalogue.items[row] is not None
 
     def warm_up(self) -> None:
@@ -79,12 +148,24 @@ class Recommender:
         history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
         if len(state.catalogue):
             self._release.retrieval.queries([history], 1, state.catalogue.vectors)
-        self._release.ranker(np.zeros((1, len(self._release.layout.names)), dtype=np.float32))
+        self._parts.ranker(np.zeros((1, len(self._release.layout.names)), dtype=np.float32))
         now_us = self._clock.now_us()
         for view in self._reader.plan.views:
             if view.kind == "aggregate":  # compiles what reads, or loads it
-                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, _numeric(view))
-        self.recommend(RecommendationRequest(user="warm-up", session="warm-up"))
+                numeric = [feature.name for feature in view.features if feature.is_numeric]
+                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
+        if len(state.catalogue):
+            rerank.warm_up(state.catalogue.vectors.shape[1])
+        items = state.catalogue.item_ids[:1]
+        for surface, recipe in self.recipes.items():
+            given = items if "items" in recipe.requires else ()
+            category = "warm-up" if "category" in recipe.requires else None
+            query = "warm-up" if "query" in recipe.requires else None
+            for user in ("warm-up", None):
+                self.answer(
+                    RecommendationRequest(surface=surface, user=user, items=given, category=category, query=query)
+                )
+        self._lists = CachedLists()  # nobody has asked for those
 
     def refresh(self) -> None:
         """Take in what changed of items, their features and popularity; requests meanwhile see the old state.
@@ -94,12 +175,15 @@ class Recommender:
             DataError: the store was rebuilt for other declarations.
         """
         with self._refreshing:
-            self._state = read_state(self._reader, self._release, self._state, self._clock.now_us())
+            old = None if isinstance(self._state.sources.index, NoIndex) else self._state
+            self._state = read_state(self._reader, self._release, old, self._clock.now_us(), self._make_index)
         while not self._items.refresh(self._clock.now_us()):
             pass
-        self._unavailable = ""
+        self._rules.refresh()
+        self._refreshed_ns = self._now_ns()
+        self._parts.breakers.online_store.close()
 
-    def _keep_items(self) -> ResidentMatrix:
+    def _keep_items(self) -> tuple[ResidentMatrix, tuple[str, ...]]:
         """The ranker's features of all items, in this process: they are read by the hundred for each list."""
         plan = self._reader.plan
         wanted = {
@@ -107,141 +191,121 @@ class Recommender:
             for view, features in features_by_view(self._release.layout).items()
             if plan.view(view).entities == (names.ENTITY_ITEM,)
         }
-        return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us())
+        return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us()), tuple(wanted)
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
+        """Make one list, and what is to be logged of it.
+
+        Raises:
+            ApiProblem: the request is not what its surface needs.
+        """
+        response, record = self.answer(request)
+        return response, record.build()
+
+    def answer(
+        self, request: RecommendationRequest, waited_ms: float = 0.0
+    ) -> tuple[RecommendationResponse, ListRecord]:
         """Make one list.
 
         Args:
             request: for whom and how many.
+            waited_ms: how much of its budget is spent before it begins.
 
         Returns:
-            The answer, and what is to be logged of it.
+            The answer, and a record of which the log is made when there is time.
+
+        Raises:
+            ApiProblem: the request is not what its surface needs.
         """
-        begun = perf_counter_ns()
-        state, now_us = self._state, self._clock.now_us()
-        catalogue = state.catalogue
-        excluded = catalogue.rows(request.exclude) if request.exclude else NO_ROWS
-        excluded = excluded[excluded >= 0]
-        context, ranked = self._answer(state, request, excluded, now_us)
-        explainer = Explainer(
-            context, ranked.candidates, ranked.lift, catalogue, state.sources.covisitation, self._release.signals
+        order = self._order(request, waited_ms)
+        try:
+            made = whole_list(self._parts, order)
+        except Unreachable as error:
+            made = self._at_hand(order, str(error))
+        except Exception as error:  # better a lower tier than an error; the log says what is to be mended
+            _log.exception("a list of %s fails", request.surface)
+            made = self._at_hand(order, f"the pipeline fails ({type(error).__name__})")
+        if made.tier in _WORTH_KEEPING:
+            self._lists.put(request, made.tier, made.candidates.rows, made.scores)
+        return self._answered(order, made)
+
+    def shed(self, request: RecommendationRequest, why: str) -> tuple[RecommendationResponse, ListRecord]:
+        """Answer from what is at hand, without any dependency: for callers who cannot wait.
+
+        Args:
+            request: for whom and how many.
+            why: why no higher tier answers.
+        """
+        order = self._order(request, 0.0)
+        return self._answered(order, self._at_hand(order, why))
+
+    def _order(self, request: RecommendationRequest, waited_ms: float) -> Order:
+        recipe = check_request(request, self.recipes)
+        state = self._state
+        excluded = state.catalogue.rows(request.exclude) if request.exclude else NO_ROWS
+        total_ms = max(0.0, recipe.budget.total - waited_ms) if self._timed else None
+        too_old = self._now_ns() - self._refreshed_ns > self._stale_after_ns
+        now_us = self._clock.now_us()
+        return Order(
+            uuid.uuid4().hex,
+            request,
+            recipe,
+            state,
+            self._rules.at(request.surface, now_us),
+            excluded[excluded >= 0],
+            now_us,
+            StageClock(total_ms, self._now_ns),
+            stale=self._item_views if too_old else (),
+            timed=self._timed,
         )
-        shown = range(min(request.k, len(ranked.candidates.rows)))
-        items = tuple(
-            shown_item(place, ranked, explainer, catalogue, self._logged if request.explain else None)
-            for place in shown
+
+    def _at_hand(self, order: Order, why: str) -> Made:
+        return reranked(
+            order, list_at_hand(order, self._nobody, self._lists, self._static[order.recipe.surface], why), None
+        )
+
+    def _answered(self, order: Order, made: Made) -> tuple[RecommendationResponse, ListRecord]:
+        request, clock = order.request, order.clock
+        explained = clock.run(
+            "explain",
+            explain,
+            ExplainInput(
+                made.candidates,
+                made.scores,
+                made.features,
+                made.lift,
+                made.shopper,
+                order.state.sources,
+                self._release.signals,
+                request.k if made.listed is None else made.listed.listed,
+                self._logged if request.explain else None,
+            ),
         )
         response = RecommendationResponse(
-            request_id=uuid.uuid4().hex,
+            request_id=order.request_id,
             release=self.release_id,
-            tier=ranked.tier,
-            tier_reason=ranked.tier_reason,
-            items=items,
+            tier=made.tier,
+            tier_reason=made.why,
+            items=explained.items,
+            unknown_items=made.unknown_items,
+            stale=order.stale if len(made.features) else (),
         )
-        served = served_list(
-            request,
-            response,
-            ranked,
-            item_ids=[catalogue.item_ids[row] for row in ranked.candidates.rows.tolist()],
-            names=self._logged,
-            histories=context.histories,
-            served_at=from_us(now_us),
-        )
-        return response, msgspec.structs.replace(served, latency_us=(perf_counter_ns() - begun) // 1_000)
-
-    def _answer(
-        self, state: ShopState, request: RecommendationRequest, excluded: npt.NDArray[np.int64], now_us: int
-    ) -> tuple[ShopperContext, Ranked]:
-        """The best tier that can answer.
-
-        Once the store has failed, no request waits for it again until :meth:`refresh` has found it well.
-        """
-        if not self._unavailable:
-            try:
-                context = self._read_shopper(state, request.user, request.session, now_us)
-                if not context.known:
-                    return context, self._popular(
-                        state, context, excluded, request.k, "cold_start", _unknown(request.user, request.session)
-                    )
-                (context,) = encode_queries([context], self._release.retrieval.queries, state.catalogue, now_us)
-                return context, self._rank(state, context, excluded, request.k, now_us)
-            except StoreUnavailable as error:
-                self._unavailable = str(error)
-                _log.warning("lists are made of what is in process: %s", error)
-        nobody = self._read_shopper(state, None, None, now_us)  # reads nothing
-        why = "the online store does not answer, so nothing is known of any shopper"
-        return nobody, self._popular(state, nobody, excluded, request.k, "degraded", why)
-
-    def _read_shopper(self, state: ShopState, user: str | None, session: str | None, now_us: int) -> ShopperContext:
-        return read_shopper(
-            self._reader,
-            self._release.signals,
-            state.catalogue,
-            user=user,
-            session=session,
-            now_us=now_us,
-            intent=self._release.card.parameters.intent,
-        )
-
-    def _rank(
-        self, state: ShopState, context: ShopperContext, excluded: npt.NDArray[np.int64], k: int, now_us: int
-    ) -> Ranked:
-        release, catalogue = self._release, state.catalogue
-        candidates, removed = find_candidates(
-            state.sources, release.card.parameters.retrieval, context.query, catalogue, excluded=excluded, at_least=k
-        )
-        item_ids = [catalogue.item_ids[row] for row in candidates.rows.tolist()]
-        features = ranking_matrix(
-            read_stored(
-                self._reader,
-                release.layout,
-                context,
-                rows=candidates.rows,
-                item_ids=item_ids,
-                now_us=now_us,
-                read_items=self._items.matrix,
+        record = clock.run(
+            "log",
+            keep,
+            LogInput(
+                request,
+                response,
+                made.candidates,
+                made.scores,
+                made.features,
+                self._logged,
+                order.state.catalogue.item_ids,
+                {**made.shopper.histories, **made.shopper.exposure.read},
+                made.removed or {},
+                made.listed,
+                order.now_us,
+                clock,
             ),
-            context.query,
-            candidates,
-            catalogue=catalogue,
-            covisitation=state.sources.covisitation,
-            trending=state.sources.trending,
-            now_us=now_us,
         )
-        scores = release.ranker(features)
-        lifted = lift(
-            scores,
-            candidates.rows,
-            context.query,
-            catalogue=catalogue,
-            covisitation=state.sources.covisitation,
-            parameters=release.card.parameters.intent,
-        )
-        scores = scores + lifted.added
-        order = np.lexsort((candidates.rows, -scores))
-        logged = np.concatenate([features, lifted.added[:, None]], axis=1)
-        return Ranked("full", "", candidates.take(order), scores[order], logged[order], lifted.take(order), removed)
-
-    @staticmethod
-    def _popular(  # noqa: PLR0917 - what a list is made of
-        state: ShopState,
-        context: ShopperContext,
-        excluded: npt.NDArray[np.int64],
-        k: int,
-        tier: Tier,
-        why: str,
-    ) -> Ranked:
-        candidates, removed = popular(state.sources, context.query, state.catalogue, excluded, k)
-        scores = state.sources.trending.scores[candidates.rows]
-        return Ranked(tier, f"{why}: popular items instead", candidates, scores, _NO_FEATURES, None, removed)
-
-
-def _unknown(user: str | None, session: str | None) -> str:
-    """Why a list is for nobody in particular."""
-    asked = [f"user {user!r}"] * bool(user) + [f"session {session!r}"] * bool(session)
-    return f"nothing is known yet of {' and '.join(asked)}" if asked else "no user and no session was given"
-
-
-def _numeric(view: ViewPlan) -> list[str]:
-    return [feature.name for feature in view.features if feature.is_numeric]
+        return response, record

@@ -18,12 +18,14 @@ import msgspec
 from tastemaker.broker.protocol import Delivered, Producer, RecordTooLarge
 from tastemaker.names import TOPIC_SERVED_LISTS
 from tastemaker.serving.contract import ServedList
+from tastemaker.serving.records import ListRecord
 
 __all__ = ["ServedListLog"]
 
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
+_UNWRITTEN = 4_096  # answers; each holds arrays of some 20 kB until its text is made
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0)  # the last repeats
 _LOOK_S = 0.2  # how often a wait for acknowledgements looks whether the log is being stopped
 
@@ -53,6 +55,7 @@ class ServedListLog:
         self._on_dropped = on_dropped
         self._encoder = msgspec.json.Encoder()
         self._queue: deque[Record] = deque()
+        self._unwritten: deque[ListRecord] = deque()  # answers whose text is still to be made
         self._bytes = 0
         self._in_hand = 0  # records that the thread is sending
         self._changed = threading.Condition()
@@ -65,7 +68,7 @@ class ServedListLog:
     def waiting(self) -> int:
         """Lists that are not yet with the broker."""
         with self._changed:
-            return len(self._queue) + self._in_hand
+            return len(self._queue) + len(self._unwritten) + self._in_hand
 
     def start(self) -> None:
         """Start the background thread."""
@@ -76,18 +79,38 @@ class ServedListLog:
         """Take one served list; costs its encoding and returns at once, whatever the broker does."""
         if zlib.crc32(served.request_id.encode()) >= self._threshold:
             return
-        key = (served.request.user or served.request.session or served.request_id).encode()
-        value = self._encoder.encode(served)
+        record = self._record(served)
         with self._changed:
             if self._deadline is not None:
                 self._drop(1)
                 return
-            self._queue.append((key, value))
-            self._bytes += len(value)
-            while self._bytes > self._capacity:
-                self._bytes -= len(self._queue.popleft()[1])
+            self._append(record)
+            self._changed.notify()
+
+    def offer_later(self, record: ListRecord) -> None:
+        """Take one answer; its text is made in the log's own thread, so this costs next to nothing."""
+        if zlib.crc32(record.request_id.encode()) >= self._threshold:
+            return
+        with self._changed:
+            if self._deadline is not None:
+                self._drop(1)
+                return
+            self._unwritten.append(record)
+            if len(self._unwritten) > _UNWRITTEN:
+                self._unwritten.popleft()
                 self._drop(1)
             self._changed.notify()
+
+    def _record(self, served: ServedList) -> Record:
+        key = (served.request.user or served.request.session or served.request_id).encode()
+        return key, self._encoder.encode(served)
+
+    def _append(self, record: Record) -> None:
+        self._queue.append(record)
+        self._bytes += len(record[1])
+        while self._bytes > self._capacity:
+            self._bytes -= len(self._queue.popleft()[1])
+            self._drop(1)
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Send what waits, for at most ``timeout_s`` seconds; what is left is dropped and counted."""
@@ -97,8 +120,9 @@ class ServedListLog:
         if self._thread is not None:
             self._thread.join(timeout_s + 1.0)
         with self._changed:
-            self._drop(self.waiting)
+            self._drop(len(self._queue) + len(self._unwritten) + self._in_hand)
             self._queue.clear()
+            self._unwritten.clear()
             self._bytes = self._in_hand = 0
 
     def _drop(self, count: int) -> None:
@@ -133,13 +157,33 @@ class ServedListLog:
     def _next(self) -> list[Record]:
         """The oldest lists; waits for one. Empty when the log is stopped and empty, or out of time."""
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._deadline is not None)
+            self._changed.wait_for(lambda: self._queue or self._unwritten or self._deadline is not None)
+        while self._write() and not self._out_of_time():
+            pass
+        with self._changed:
             if self._out_of_time():
                 return []
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             self._bytes -= sum(len(value) for _, value in batch)
             self._in_hand = len(batch)
             return batch
+
+    def _write(self) -> bool:
+        """Make the text of one answer; whether there was one."""
+        with self._changed:
+            if not self._unwritten:
+                return False
+            waiting = self._unwritten.popleft()
+        try:
+            record = self._record(waiting.build())
+        except Exception as error:  # one answer that cannot be written must not end the log
+            _log.warning("the served list %s is not logged: %s", waiting.request_id, error)
+            with self._changed:
+                self._drop(1)
+            return True
+        with self._changed:
+            self._append(record)
+        return True
 
     def _deliver(self, producer: Producer, batch: list[Record]) -> tuple[list[Record], int, BaseException | None]:
         """Send a batch and wait for its acknowledgements.

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.catalogue import Catalogue
-from tastemaker.serving.candidates import CandidateSources
+from tastemaker.retrieval.index import VectorIndex
+from tastemaker.serving.candidates import CandidateSources, MakeIndex
 from tastemaker.serving.release import Release
 
 __all__ = ["ShopState", "read_state"]
@@ -39,7 +40,13 @@ class ShopState:
     popularity_us: int
 
 
-def read_state(reader: FeatureReader, release: Release, old: ShopState | None, now_us: int) -> ShopState:
+def read_state(
+    reader: FeatureReader,
+    release: Release,
+    old: ShopState | None,
+    now_us: int,
+    make_index: MakeIndex = VectorIndex,
+) -> ShopState:
     """The state as of now; ``old`` itself where nothing has changed.
 
     Args:
@@ -47,6 +54,7 @@ def read_state(reader: FeatureReader, release: Release, old: ShopState | None, n
         release: which serves.
         old: what was read before; None at the start.
         now_us: the moment, in microseconds.
+        make_index: builds the index of vectors.
 
     Raises:
         StoreUnavailable: the online store does not answer.
@@ -70,6 +78,13 @@ def read_state(reader: FeatureReader, release: Release, old: ShopState | None, n
         ids = [catalogue.item_ids[row] for row in wanted.tolist()]
         trend = reader.plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[release.signals.trend]
         popularity[wanted] = reader.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us, [trend])[:, 0]
-    sources = CandidateSources.over(catalogue, release.retrieval.covisitation, popularity)
+    sources = CandidateSources.over(
+        catalogue,
+        release.retrieval.covisitation,
+        popularity,
+        together=release.retrieval.together,
+        make_index=make_index,
+        old=old.sources if old else None,
+    )
     popularity_us = now_us if old is None or stale else old.popularity_us
     return ShopState(catalogue, sources, popularity, items_rev, activity_rev, popularity_us)

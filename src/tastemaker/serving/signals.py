@@ -24,12 +24,16 @@ class Signals:
         own_decayed: of user_item_activity: decayed purchases, for the repeat source.
         trend: of item_activity: purchases in a window, the one closest to 28 days.
         trend_days: length of that window.
+        own_since: of user_item_activity: days since the last purchase; -1 where none is declared.
+        own_interval: of user_item_activity: usual days between purchases; -1 where none is declared.
     """
 
     own_count: int
     own_decayed: int
     trend: int
     trend_days: int
+    own_since: int = -1
+    own_interval: int = -1
 
     @classmethod
     def of(cls, plan: FeaturePlan) -> Self:
@@ -48,6 +52,8 @@ class Signals:
             own_decayed=_first(own, "decayed_count"),
             trend=trend,
             trend_days=feature.window_us // DAY_US,
+            own_since=_optional(own, "time_since_last"),
+            own_interval=_optional(own, "mean_interval"),
         )
 
 
@@ -64,3 +70,7 @@ def _first(view: ViewPlan, function: str) -> int:
     if not found:
         raise DataError(f"view {view.name} needs a {function} of {TARGET}s without a window; declare one and apply")
     return found[0]
+
+
+def _optional(view: ViewPlan, function: str) -> int:
+    return next((column for column, feature in _of(view, function) if not feature.window_us), -1)

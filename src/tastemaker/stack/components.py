@@ -9,6 +9,7 @@ from functools import partial
 from tastemaker.broker import node
 from tastemaker.errors import StackError
 from tastemaker.promotion.champion import read_champion
+from tastemaker.serving.access.tls import bentoml_options
 from tastemaker.settings import Settings
 from tastemaker.stack.component import Component
 from tastemaker.stack.probes import http_answers, pid_in, port_open, prefect_worker_online
@@ -26,7 +27,8 @@ _THREADS = {
 
 def process_env(settings: Settings) -> dict[str, str]:
     """What every process of the stack gets beside the supervisor's environment."""
-    bypass = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), settings.host)))
+    own = dict.fromkeys((settings.host, settings.callable_host))
+    bypass = ",".join(filter(None, (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), *own)))
     return {
         **settings.to_env(),
         **_THREADS,
@@ -123,7 +125,9 @@ def _collector(settings: Settings) -> Component:
         "collector",
         # The declarations are applied after a first import, whose items the collector has to know.
         lambda: line if settings.plan_path.exists() else None,
-        ready=lambda _: http_answers(settings.host, settings.collector_port, "/health/ready"),
+        ready=lambda _: http_answers(
+            settings.callable_host, settings.collector_port, "/health/ready", settings.tls_certificate
+        ),
         needs=("topics",),
         waits_for=_WAITS_FOR_PLAN,
     )
@@ -186,7 +190,7 @@ def _reports(settings: Settings) -> Component:
 
 
 def _recommender(settings: Settings) -> Component:
-    where = ["--host", settings.host, "--port", str(settings.recommender_port)]
+    where = ["--host", settings.serving_host, "--port", str(settings.recommender_port), *bentoml_options(settings)]
 
     def command() -> list[str] | None:
         champion = read_champion(settings.releases_dir)
@@ -195,6 +199,8 @@ def _recommender(settings: Settings) -> Component:
     return Component(
         "recommender",
         command,
-        ready=lambda _: http_answers(settings.host, settings.recommender_port, "/v2/health/ready"),
+        ready=lambda _: http_answers(
+            settings.callable_host, settings.recommender_port, "/v2/health/ready", settings.tls_certificate
+        ),
         waits_for="a promoted release; train one with: tastemaker train",
     )

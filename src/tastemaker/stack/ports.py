@@ -13,10 +13,12 @@ _PORTS = {
     "kafka_controller_port": "Kafka's controller",
     "collector_port": "the event collector",
     "recommender_port": "the recommender",
+    "recommender_grpc_port": "the recommender's gRPC",
     "reports_port": "the report server",
     "prefect_port": "the Prefect UI",
 }
 _KAFKA = frozenset({"kafka_port", "kafka_controller_port"})
+_SERVING = frozenset({"collector_port", "recommender_port", "recommender_grpc_port"})
 _ATTEMPTS = 100
 
 
@@ -36,9 +38,12 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
             if settings.kafka_bootstrap_servers and field in _KAFKA:
                 continue
             wanted = getattr(settings, field)
-            taken = _bind(settings.host, wanted)
+            if not wanted:  # it is switched off
+                continue
+            host = settings.serving_host if field in _SERVING else settings.host
+            taken = _bind(host, wanted)
             if taken is None:
-                taken = _bind(settings.host, 0)
+                taken = _bind(host, 0)
                 assert taken is not None
                 moved[field] = taken.getsockname()[1]
                 announcements.append(f"port {wanted} is busy: {title} listens on {moved[field]} instead")

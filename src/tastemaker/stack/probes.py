@@ -6,6 +6,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tastemaker.serving.access.tls import client_context
 from tastemaker.stack import processes
 
 __all__ = ["http_answers", "pid_in", "port_open", "prefect_worker_online"]
@@ -22,9 +23,9 @@ def port_open(host: str, port: int) -> bool:
         return False
 
 
-def http_answers(host: str, port: int, path: str) -> bool:
-    """Whether ``GET path`` answers with 200."""
-    return _request(host, port, "GET", path)[0] == http.client.OK
+def http_answers(host: str, port: int, path: str, certificate: str = "") -> bool:
+    """Whether ``GET path`` answers with 200; over TLS with this certificate, if there is one."""
+    return _request(host, port, "GET", path, certificate=certificate)[0] == http.client.OK
 
 
 def pid_in(path: Path, pid: int) -> bool:
@@ -48,8 +49,14 @@ def prefect_worker_online(host: str, port: int, pool: str, pid: int) -> bool:
     )
 
 
-def _request(host: str, port: int, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+def _request(
+    host: str, port: int, method: str, path: str, body: bytes | None = None, *, certificate: str = ""
+) -> tuple[int, bytes]:
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=client_context(certificate))
+        if certificate
+        else http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    )
     try:
         connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
         response = connection.getresponse()

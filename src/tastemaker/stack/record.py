@@ -54,7 +54,7 @@ class StackRecord(msgspec.Struct, frozen=True, kw_only=True):
     started: str
     since: float
     token: str
-    options: dict[str, str | int | float]
+    options: dict[str, str | int | float | bool]
     components: tuple[ComponentRecord, ...]
 
     @property

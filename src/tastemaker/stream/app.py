@@ -16,6 +16,9 @@ from tastemaker import names
 from tastemaker.broker.protocol import Producer, RecordTooLarge
 from tastemaker.clock import Clock
 from tastemaker.events.contract import event_json_schema
+from tastemaker.serving.access.install import install_access
+from tastemaker.serving.access.scopes import collector_scope
+from tastemaker.settings import Settings
 from tastemaker.stream.acks import send_and_confirm
 from tastemaker.stream.catalogue import Catalogue
 from tastemaker.stream.limits import Limits, Refused, read_body
@@ -51,6 +54,7 @@ def create_app(
     limits: Limits | None = None,
     reject_unknown_items: bool = True,
     on_close: Callable[[], None] = lambda: None,
+    settings: Settings | None = None,
 ) -> Starlette:
     """The collector as an ASGI application.
 
@@ -61,10 +65,11 @@ def create_app(
         limits: what a request may hold.
         reject_unknown_items: whether an event about an item that the catalogue does not know is rejected.
         on_close: called when the application has answered its last request.
+        settings: whose API keys and limits stand in front of it; nothing does without them.
     """
     return _Collector(
         producer, catalogue, clock, limits or Limits(), reject_unknown_items=reject_unknown_items
-    ).application(on_close)
+    ).application(on_close, settings)
 
 
 class _Collector:
@@ -79,7 +84,7 @@ class _Collector:
         self._metrics = CollectorMetrics(catalogue)
         self._in_flight = 0
 
-    def application(self, on_close: Callable[[], None]) -> Starlette:
+    def application(self, on_close: Callable[[], None], settings: Settings | None) -> Starlette:
         @contextlib.asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             self._catalogue.start()
@@ -99,7 +104,16 @@ class _Collector:
             self._route("/health/ready", "ready", self._ready),
             self._route("/metrics", "metrics", self._prometheus),
         ]
-        return Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: self._http_error})
+        app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: self._http_error})
+        if settings is not None:
+            install_access(
+                app,
+                lambda: settings,
+                collector_scope,
+                lambda refused, _: {"field": refused.field, "problem": f"{refused.problem}; {refused.remedy}"},
+                lambda status: self._metrics.responded("access", status),
+            )
+        return app
 
     def _route(
         self, path: str, name: str, handle: Callable[[Request], Awaitable[Response]], method: str = "GET"

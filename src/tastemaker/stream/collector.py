@@ -17,14 +17,22 @@ def main() -> int:
     from tastemaker.broker.background import BackgroundProducer
     from tastemaker.broker.kafka import KafkaConsumer, KafkaProducer
     from tastemaker.lake.tables import Lake
+    from tastemaker.serving.access.binding import check_binding
+    from tastemaker.serving.access.bounded_http import BoundedHttpProtocol
+    from tastemaker.serving.access.gate import Gate
+    from tastemaker.serving.access.redaction import keep_keys_out_of_logs
+    from tastemaker.serving.access.tls import check_certificate, uvicorn_options
     from tastemaker.stream.app import create_app
     from tastemaker.stream.backfill import imported_items
     from tastemaker.stream.catalogue import Catalogue
     from tastemaker.stream.limits import Limits
 
     set_up_logging()
+    keep_keys_out_of_logs()
     try:
         settings = Settings.from_env()
+        check_certificate(settings)
+        check_binding([settings.serving_host], Gate.of(settings), allow_open=settings.allow_open, what="the collector")
     except TastemakerError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,15 +47,18 @@ def main() -> int:
         limits=Limits(body_bytes=settings.max_body_bytes),
         reject_unknown_items=settings.unknown_items == "reject",
         on_close=producer.close,
+        settings=settings,
     )
     uvicorn.run(
         app,
-        host=settings.host,
+        host=settings.serving_host,
         port=settings.collector_port,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
+        http=BoundedHttpProtocol,
+        **uvicorn_options(settings),
     )
     return 0
 

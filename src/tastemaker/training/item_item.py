@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tastemaker.release.item_item_parameters import ItemItemParameters
 from tastemaker.training.interactions import Interactions
 
-__all__ = ["Neighbours", "fit_item_item"]
+__all__ = ["Neighbours", "fit_item_item", "fit_together"]
 
 _BLOCK = 1_024
 
@@ -53,8 +53,47 @@ def fit_item_item(interactions: Interactions, n_items: int, parameters: ItemItem
         found = _strongest(_ease(seen, parameters.ridge), parameters.neighbours)
     else:
         found = _strongest_normalised(seen, parameters.neighbours)
-    items = np.full((n_items, parameters.neighbours), -1, dtype=np.int32)
-    weights = np.zeros((n_items, parameters.neighbours), dtype=np.float32)
+    return _spread(found, active, n_items, parameters.neighbours)
+
+
+def fit_together(interactions: Interactions, n_items: int, kind: int, parameters: ItemItemParameters) -> Neighbours:
+    """Fit the table of one kind of event on baskets: what was bought, or looked at, within one visit.
+
+    The weight is the degree-normalised count of common baskets (the cosine of the items' baskets), so that a pair that
+    always goes together stands before two items that everybody takes.
+
+    Args:
+        interactions: what happened.
+        n_items: size of the catalogue.
+        kind: index of the event type.
+        parameters: see there.
+
+    Returns:
+        The neighbours; no item has any where no event is of the kind.
+    """
+    from scipy import sparse
+
+    mine = interactions.type == kind
+    baskets, items = interactions.baskets()[mine], interactions.item[mine]
+    numbers, rows = np.unique(baskets, return_inverse=True)
+    seen = sparse.csr_matrix((np.ones(len(items), dtype=np.float32), (rows, items)), shape=(len(numbers), n_items))
+    seen.data[:] = 1.0
+    active = np.flatnonzero(np.diff(seen.tocsc().indptr))
+    if not len(active):
+        return _spread((np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)), active, n_items, 1)
+    found = _strongest_normalised(seen[:, active], parameters.neighbours)
+    return _spread(found, active, n_items, parameters.neighbours)
+
+
+def _spread(
+    found: tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]],
+    active: npt.NDArray[np.int64],
+    n_items: int,
+    neighbours: int,
+) -> Neighbours:
+    """From the items that occur to all of the catalogue, padded."""
+    items = np.full((n_items, neighbours), -1, dtype=np.int32)
+    weights = np.zeros((n_items, neighbours), dtype=np.float32)
     width = found[0].shape[1]
     items[active, :width] = np.where(found[1] > 0, active[found[0]], -1)
     weights[active, :width] = found[1]

@@ -11,14 +11,15 @@ import numpy as np
 from tastemaker import names
 from tastemaker.clock import from_us
 from tastemaker.errors import DataError
+from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.release.files import COVISITATION, ITEMS, TOWERS
+from tastemaker.release.files import COVISITATION, ITEMS, TOGETHER, TOWERS
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.tower_report import TowerReport
 from tastemaker.retrieval.interest import TYPE_WEIGHTS
 from tastemaker.training.interactions import load_interactions
-from tastemaker.training.item_item import fit_item_item
+from tastemaker.training.item_item import fit_item_item, fit_together
 from tastemaker.training.items import load_items
 from tastemaker.training.tower_fit import TowerStart, fit_towers, search_values
 
@@ -83,8 +84,14 @@ def fit_retrieval(
     interactions = load_interactions(lake, item_ids, cut, types)
     progress(f"{len(interactions):,} events of {interactions.n_users:,} users with {len(items):,} items")
     neighbours = fit_item_item(interactions, len(items), parameters.item_item)
-    np.savez(directory / COVISITATION, items=neighbours.items, weights=neighbours.weights)
-    progress("item-to-item table fitted")
+    tables = {"items": neighbours.items, "weights": neighbours.weights}
+    for name, event_type in TOGETHER.items():
+        kind = EVENT_TYPES.index(event_type)
+        if (interactions.type == kind).any():
+            typed = fit_together(interactions, len(items), kind, parameters.item_item)
+            tables |= {f"{name}_items": typed.items, f"{name}_weights": typed.weights}
+    np.savez(directory / COVISITATION, **tables)  # type: ignore[arg-type]  # numpy's stub takes a flag for a table
+    progress("item-to-item tables fitted")
     begin = start or TowerStart()
     if begin.values is None and begin.earlier is None:
         found = search_values(interactions, items, parameters.towers, seed=seed, progress=progress)

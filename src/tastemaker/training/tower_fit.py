@@ -108,7 +108,7 @@ def search_values(
     """
     if not parameters.tuning_minutes:
         return TowerStart()
-    from tastemaker.models.pipeline.tuning import tune
+    from tastemaker.models.tuning import tune
     from tastemaker.models.validation import validation_part
 
     until = time.monotonic() + parameters.tuning_minutes * 60
@@ -116,21 +116,25 @@ def search_values(
     horizon = float(parameters.tuning_days * DAY_US)
     part = validation_part(train, seed=seed, protocol="temporal", horizon=horizon)
     context = _context(items, parameters.tuning_minutes, seed, progress)
-    found = tune(
-        TwoTower.name, part, context, k=_CUTOFF, exclude_seen=False, until=until, base=parameters.values()
-    )  # fmt: skip
+    base = parameters.values()
+    found = tune(TwoTower.name, part, context, k=_CUTOFF, exclude_seen=False, until=until, base=base)
     if found is None:
         return TowerStart()
     trials = tuple(
         TowerTrial(
-            values=dict(trial.hyperparameters),
+            values=_tried(trial.hyperparameters, base),
             ndcg=None if trial.error else round(trial.ndcg, 5),
             seconds=round(trial.fit_s, 1),
             error=trial.error,
         )
         for trial in found.trials
     )
-    return TowerStart(values=dict(found.trial.hyperparameters), trials=trials)
+    return TowerStart(values=_tried(found.trial.hyperparameters, base), trials=trials)
+
+
+def _tried(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a trial that are not the given ones."""
+    return {name: value for name, value in values.items() if name not in base or base[name] != value}
 
 
 def _context(items: Sequence[Item], minutes: float, seed: int, progress: Progress) -> FitContext:

@@ -52,14 +52,16 @@ def test_the_same_seed_holds_out_the_same(protocol):
         assert np.array_equal(getattr(one, field).offsets, getattr(other, field).offsets)
 
 
-def test_random_items_are_held_out_with_all_their_interactions_and_other_users_stay_whole():
+def test_random_items_are_held_out_with_all_their_interactions_also_of_users_who_are_not_asked_about():
     full = many(1, timed=False)
     part = validation_part(full, seed=0, users=10)
     assert part.protocol == "random"
     assert part.train.n_users == full.n_users
+    assert part.history.n_users == 10
     # A user lost pairs, never a part of one: what is left is disjoint from what is asked for.
-    changed = np.flatnonzero(part.train.lengths < full.lengths)
-    assert 1 <= len(changed) <= 10
+    distinct = np.diff(full.matrix(binary=True).indptr)
+    assert (part.train.lengths < full.lengths)[distinct >= 3].all()
+    assert (part.train.lengths == full.lengths)[distinct < 3].all()
     before, after = pairs(full), pairs(part.train)
     lost = before - after
     for user, item in lost:

@@ -34,11 +34,12 @@ def table():
 
 
 def test_covisitation_sums_the_neighbourhoods_of_the_anchors(table):
-    found = table.retrieve(query(anchors=rows(0, 2), anchor_weights=floats(0.5, 0.5)), 10)
+    asked = query(anchors=rows(0, 2), anchor_weights=floats(0.5, 0.5))
+    found = table.retrieve(asked, 10)
     # 3: .5 × .9 = .45; 1: .5 × .5 = .25; 2: .5 × .2 = .1; 0 is nobody's neighbour here.
     assert found.rows.tolist() == [3, 1, 2]
     np.testing.assert_allclose(found.scores, [0.45, 0.25, 0.1], rtol=1e-6)
-    assert found.because == {3: 2, 1: 0, 2: 0}
+    assert table.because(asked, found.rows) == {3: 2, 1: 0, 2: 0}
 
 
 def test_covisitation_knows_nothing_of_items_that_training_did_not_know(table):

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import msgspec
 from starlette.testclient import TestClient
 
 from tastemaker.broker.memory import MemoryBroker
 from tastemaker.names import TOPIC_SERVED_LISTS
 from tastemaker.serving.app import create_app
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, RecommendedItem, ServedList
+from tastemaker.serving.data_plane import Answer
+from tastemaker.serving.recipes import load_recipes
+from tastemaker.serving.records import ListRecord
 from tastemaker.serving.served_log import ServedListLog
 from tastemaker.settings import Settings
 
@@ -26,6 +30,7 @@ class CatalogueRecommender:
 
     def __init__(self) -> None:
         self.made = 0
+        self.recipes = load_recipes()
         self.refreshed = threading.Event()
         self.warmed = False
         self.threads: set[str] = set()
@@ -42,11 +47,18 @@ class CatalogueRecommender:
     def knows_item(self, item_id: str) -> bool:
         return item_id in CATALOGUE
 
-    def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
+    def shed(self, request: RecommendationRequest, why: str) -> Answer:
+        response, record = self._list(request)
+        return msgspec.structs.replace(response, tier="popular", tier_reason=why), record
+
+    def answer(self, request: RecommendationRequest, waited_ms: float = 0.0) -> Answer:
         self.threads.add(threading.current_thread().name)
         assert self.gate.wait(30)
         if self.failure is not None:
             raise self.failure
+        return self._list(request)
+
+    def _list(self, request: RecommendationRequest) -> Answer:
         self.made += 1
         request_id = f"request-{self.made}"
         shown = [item_id for item_id in CATALOGUE if item_id not in request.exclude][: request.k]
@@ -70,7 +82,7 @@ class CatalogueRecommender:
             items=tuple(shown),
             propensities=(1.0,) * len(shown),
         )
-        return response, served
+        return response, ListRecord(request_id, request, {"log": 12}, lambda: served)
 
 
 def wait_until(condition, what: str, timeout_s: float = 20.0) -> None:
@@ -82,13 +94,15 @@ def wait_until(condition, what: str, timeout_s: float = 20.0) -> None:
 
 
 @contextmanager
-def serving(recommender, broker: MemoryBroker | None = None, ready: bool = True) -> Iterator[TestClient]:
+def serving(
+    recommender, broker: MemoryBroker | None = None, ready: bool = True, settings: Settings | None = None
+) -> Iterator[TestClient]:
     """A client of the application around a recommender, or around what a callable opens."""
     broker = broker or MemoryBroker({TOPIC_SERVED_LISTS: 1})
     open_recommender = recommender if callable(recommender) else lambda settings: recommender
     app = create_app(
         open_recommender,
-        Settings,
+        lambda: settings or Settings(api_keys="/nonexistent/keys.json"),  # whatever keys the checkout has
         lambda settings, metrics: ServedListLog(broker.producer, on_dropped=metrics.log_dropped.inc),
     )
     with TestClient(app, raise_server_exceptions=False) as client:

@@ -1,5 +1,6 @@
 """The JSON API: lists, refusals that name the field, overload, start and stop."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -155,7 +156,8 @@ def test_wrong_method_is_405_and_tells_the_right_ones(client):
 def test_release_tells_id_and_surfaces(client):
     answer = client.get("/v1/release").json()
     assert answer["release"] == "release-7"
-    assert answer["surfaces"] == ["home"]
+    assert next(iter(answer["surfaces"])) == "home"
+    assert answer["surfaces"]["similar"]["requires"] == ["items"]
 
 
 def test_lists_are_made_in_one_thread_of_their_own():
@@ -184,19 +186,62 @@ def test_an_error_of_the_recommender_is_500_and_nothing_stops():
         assert client.get("/v1/recommend").status_code == 200
 
 
-def test_overload_is_503_with_retry_after_and_passes():
+def test_overload_is_answered_at_once_from_what_is_at_hand_and_passes():
     recommender = CatalogueRecommender()
+    patient = {name: slow(recipe, total=60_000, queue=60_000) for name, recipe in recommender.recipes.items()}
+    recommender.recipes = patient
     with serving(recommender) as client, ThreadPoolExecutor(64) as callers:
         recommender.gate.clear()
         waiting = [callers.submit(client.get, "/v1/recommend") for _ in range(64)]
         plane = client.app.state.plane
         wait_until(lambda: plane._waiting == 64, "a full queue")
-        refused = client.get("/v1/recommend")
+        shed = client.get("/v1/recommend")
         recommender.gate.set()
-        assert "overloaded" in error_of(refused, 503)["problem"]
-        assert refused.headers["retry-after"] == "1"
-        assert {future.result().status_code for future in waiting} == {200}
-        assert client.get("/v1/recommend").status_code == 200
+        assert (shed.status_code, shed.json()["tier"]) == (200, "popular")
+        assert "overloaded" in shed.json()["tier_reason"]
+        assert shed.json()["items"]
+        assert {future.result().json()["tier"] for future in waiting} == {"cold_start"}
+        assert client.get("/v1/recommend").json()["tier"] == "cold_start"
+
+
+def test_a_list_that_is_not_there_in_time_is_answered_from_what_is_at_hand():
+    recommender = CatalogueRecommender()
+    with serving(recommender) as client:
+        recommender.recipes = {"home": slow(recommender.recipes["home"], total=50, queue=60_000)}
+        recommender.gate.clear()
+        first = client.get("/v1/recommend").json()
+        assert (first["tier"], "no list within 50 ms" in first["tier_reason"]) == ("popular", True)
+        wait_until(
+            lambda: time.monotonic() - (client.app.state.plane._busy_since or time.monotonic()) > 0.05, "a stuck list"
+        )
+        second = client.get("/v1/recommend").json()
+        assert second["tier"] == "popular"
+        assert "in the making" in second["tier_reason"]
+        recommender.gate.set()
+        wait_until(lambda: client.app.state.plane._busy_since is None, "the end of the first list")
+        assert client.get("/v1/recommend").json()["tier"] == "cold_start"
+
+
+def test_a_list_that_waited_too_long_for_its_turn_is_not_made_from_scratch():
+    recommender = CatalogueRecommender()
+    with serving(recommender) as client, ThreadPoolExecutor(2) as callers:
+        plane, home = client.app.state.plane, recommender.recipes["home"]
+        recommender.recipes = {"home": slow(home, total=60_000, queue=60_000)}
+        recommender.gate.clear()
+        waiting = [callers.submit(client.get, "/v1/recommend")]
+        wait_until(lambda: plane._busy_since is not None, "a list in the making")
+        recommender.recipes = {"home": slow(home, total=60_000, queue=1)}
+        waiting.append(callers.submit(client.get, "/v1/recommend"))
+        wait_until(lambda: plane._waiting == 2, "two lists")
+        time.sleep(0.02)  # twenty times as long as the second may wait
+        recommender.gate.set()
+        answers = sorted(future.result().json()["tier"] for future in waiting)
+    assert answers == ["cold_start", "popular"]
+
+
+def slow(recipe, **budget):
+    """The recipe with another budget, in milliseconds."""
+    return recipe.model_copy(update={"budget": recipe.budget.model_copy(update=budget)})
 
 
 def test_no_release_is_503_and_a_later_load_makes_it_ready():

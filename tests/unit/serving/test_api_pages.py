@@ -87,6 +87,7 @@ def test_example_requests_are_answered(client):
     ("example", "kind"),
     [
         (examples.REQUEST, RecommendationRequest),
+        (examples.PAGE, RecommendationRequest),
         (examples.RESPONSE, RecommendationResponse),
         (examples.INFER_RESPONSE, InferResponse),
         ({"predictions": [examples.RESPONSE]}, PredictResponse),

@@ -23,10 +23,10 @@ from tastemaker.errors import TastemakerError
 from tastemaker.evaluation.benchmark.lists import make_lists
 from tastemaker.evaluation.benchmark.storage import load_task
 from tastemaker.models.histories import Histories
-from tastemaker.models.protocol import FitContext
-from tastemaker.models.registry import create
+from tastemaker.models.protocol import FitContext, Model
+from tastemaker.models.registry import create, load_class
 
-__all__ = ["FAILED", "Settings", "main", "run"]
+__all__ = ["FAILED", "Settings", "main", "run", "trials_path"]
 
 FAILED = 3  # exit status of a model that failed and said why
 
@@ -40,12 +40,14 @@ class Settings:
         cutoffs: list lengths that are judged.
         budget_s: seconds that fitting and ranking may take together; None: no limit.
         hyperparameters: by model, those that differ from its defaults.
+        tune: search for the others on a validation part of train, within the budget.
     """
 
     seed: int
     cutoffs: tuple[int, ...]
     budget_s: float | None
     hyperparameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tune: bool = False
 
 
 def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callable[[str], None]) -> None:
@@ -62,7 +64,6 @@ def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callabl
         DataError: the model cannot be fitted to this data, or its scores are no order.
     """
     task = load_task(directory)
-    model = create(name, **settings.hyperparameters.get(name, {}))
     begun = time.monotonic()
     deadline = (
         None if settings.budget_s is None else begun + settings.budget_s - _scoring_margin(settings, task.history)
@@ -75,11 +76,12 @@ def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callabl
         relevant_per_user=task.relevant_per_user,
         exclude_seen=task.exclude_seen,
         cutoffs=settings.cutoffs,
+        trials=trials_path(out),
         deadline=deadline,
         progress=tell,
     )
     tell("fitting")
-    model = model.fit(task.train, context)
+    model, report = _fit(name, task.train, context, settings)
     fitted = time.monotonic()
     users = task.history.n_users
     lists = make_lists(
@@ -97,11 +99,28 @@ def run(directory: Path, name: str, out: Path, settings: Settings, tell: Callabl
         "scoring_seconds": ranked - fitted,
         "peak_memory_mib": peak_memory_mib(),
         "seed": settings.seed,
-        "report": _jsonable(getattr(model, "report", {})),
+        "report": _jsonable(report),
     }
     partial = out.with_name(out.name + ".json.partial")
     partial.write_text(json.dumps(measured))
     partial.replace(out.with_name(out.name + ".json"))
+    trials_path(out).unlink(missing_ok=True)
+
+
+def trials_path(out: Path) -> Path:
+    """What a run that does not end leaves for the next one: the trials of its search."""
+    return out.with_name(out.name + ".trials")
+
+
+def _fit(name: str, train: Histories, context: FitContext, settings: Settings) -> tuple[Model, Mapping[str, Any]]:
+    """The fitted model, and what it reports."""
+    chosen = settings.hyperparameters.get(name, {})
+    if settings.tune and load_class(name).space(train):
+        from tastemaker.models.tuning import fit_tuned
+
+        return fit_tuned(name, train, context, chosen)
+    model = create(name, **chosen).fit(train, context)
+    return model, getattr(model, "report", {})
 
 
 def peak_memory_mib() -> float:

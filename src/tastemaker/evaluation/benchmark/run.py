@@ -10,7 +10,7 @@ from pathlib import Path
 import tastemaker
 from tastemaker import models as models_package
 from tastemaker.errors import DataError
-from tastemaker.evaluation.benchmark.child import Settings
+from tastemaker.evaluation.benchmark.child import Settings, trials_path
 from tastemaker.evaluation.benchmark.isolation import Failure, Outcome, finished, run_model
 from tastemaker.evaluation.benchmark.judge import Figures, judge
 from tastemaker.evaluation.benchmark.report import BenchmarkReport, Comparison, ModelFailure, ModelResult
@@ -122,14 +122,14 @@ def evaluate_models(
         for name in names:
             path = kept / f"{name}-{hashlib.sha256(f'{state} {name}'.encode()).hexdigest()[:_KEY]}"
             if fresh:
-                _forget(kept, name)
+                _forget(kept, name, but=None)
             found: Outcome | Failure | None = finished(path)
             was_kept = found is not None
             if found is None:
                 if not saved:
                     save_task(task, Path(directory))
                     saved = True
-                _forget(kept, name)
+                _forget(kept, name, but=path)
                 started(name)
                 found = run_model(Path(directory), name, path, settings, partial(_of_model, progress, name))
             outcomes[name] = found
@@ -141,11 +141,12 @@ def _of_model(progress: Callable[[str], None], name: str, text: str) -> None:
     progress(f"{name}: {text}")
 
 
-def _forget(kept: Path, name: str) -> None:
-    """Remove what earlier runs left of a model."""
-    for suffix in (".json", ".npz", ".log"):
+def _forget(kept: Path, name: str, but: Path | None) -> None:
+    """Remove what earlier runs left of a model, except what one with the same inputs was trying."""
+    for suffix in (".json", ".npz", ".log", ".trials"):
         for path in kept.glob(f"{name}-{'[0-9a-f]' * _KEY}{suffix}"):
-            path.unlink(missing_ok=True)
+            if but is None or path != trials_path(but):
+                path.unlink(missing_ok=True)
 
 
 def _report(

@@ -1,5 +1,6 @@
 """How much NDCG the last places of the lists cost, how much coverage they buy, and how many of them to give."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,7 +59,15 @@ class Broadening:
         return cls(k, places, fit_bonus(ranked, scores, places))
 
 
-def trade_off(lister: Lister, history: Histories, relevant: Histories, k: int, *, seed: int) -> list[TradeOff]:
+def trade_off(
+    lister: Lister,
+    history: Histories,
+    relevant: Histories,
+    k: int,
+    *,
+    seed: int,
+    until: float | None = None,
+) -> list[TradeOff]:
     """Coverage and NDCG by number of places.
 
     Args:
@@ -67,12 +76,15 @@ def trade_off(lister: Lister, history: Histories, relevant: Histories, k: int, *
         relevant: what they went on to take.
         k: length of the lists.
         seed: of the choice of users, where there are more than fit.
+        until: ``time.monotonic()`` after which no further point is begun; None: all of them.
     """
     users = _some(history, seed)
     ranked, scores = lister(history.take(users), k)
     truth = relevant.take(users)
-    points = []
+    points: list[TradeOff] = []
     for places in sorted({round(share * k) for share in _SHARES}):
+        if points and until is not None and time.monotonic() > until:
+            break
         lists = exposed(ranked, scores, fit_bonus(ranked, scores, places), places)
         coverage = len(np.unique(lists[lists >= 0])) / history.n_items
         points.append(TradeOff(places, coverage, mean_ndcg(lists, truth)))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import Model
-from tastemaker.models.ranking import PADDING
+from tastemaker.models.ranking import PADDING, top_k
 
 __all__ = ["Candidates", "find_candidates"]
 
@@ -56,10 +56,9 @@ def find_candidates(
         scores = source.score(histories)
         if exclude_seen:
             scores[histories.rows, histories.items] = -np.inf
-        np.put_along_axis(named, np.argpartition(scores, n_items - n, axis=1)[:, n_items - n :], True, axis=1)
+        best = top_k(scores, n)
+        named[np.nonzero(best >= 0)[0], best[best >= 0]] = True
         every.append(scores)
-    if exclude_seen:
-        named[histories.rows, histories.items] = False
     rows, columns = np.nonzero(named)
     sizes = named.sum(axis=1)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

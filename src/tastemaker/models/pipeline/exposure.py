@@ -9,7 +9,7 @@ loss, since the places given away are the least looked at (Adomavicius and Kwon,
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.models.ranking import PADDING
+from tastemaker.models.ranking import PADDING, top_k
 
 __all__ = ["exposed", "fit_bonus"]
 
@@ -40,12 +40,8 @@ def exposed(ranked: Ranked, scores: Floats, bonus: Floats, places: int) -> Ranke
     users, kept = np.nonzero(ranked[:, : k - places] != PADDING)
     open_[users, ranked[users, kept]] = -np.inf
     width = min(places, open_.shape[1])
-    best = np.argpartition(open_, open_.shape[1] - width, axis=1)[:, open_.shape[1] - width :]
-    values = np.take_along_axis(open_, best, axis=1)
-    best = np.take_along_axis(best, np.argsort(-values, axis=1, kind="stable"), axis=1)
-    values = np.take_along_axis(open_, best, axis=1)
     result = ranked.copy()
-    result[:, k - width :] = np.where(values > -np.inf, best, PADDING)
+    result[:, k - width :] = top_k(open_, width)
     return result
 
 

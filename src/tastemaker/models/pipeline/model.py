@@ -18,10 +18,10 @@ from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
 from tastemaker.models.pipeline.sources import choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
-from tastemaker.models.pipeline.tuning import Tuned, tune
 from tastemaker.models.protocol import FitContext, Model, Scores
 from tastemaker.models.ranking import blocks, top_k
 from tastemaker.models.registry import create
+from tastemaker.models.tuning import Tuned, tune
 from tastemaker.models.validation import Validation, validation_part
 
 __all__ = ["Pipeline"]
@@ -84,9 +84,12 @@ class Pipeline:
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
         tuned, self._order = self._stack(tuned, part, context, clock, k)
+        # First what lists are made by: the curve is told as far as there is time, unless somebody asked for coverage.
+        final = self._fitted(tuned, train, context)
         self._use([one.model for one in tuned], part.train, context)
-        curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed)
-        self._use(self._fitted(tuned, train, context), train, context)
+        until = None if self.ndcg_for_coverage > 0 else clock.end
+        curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed, until=until)
+        self._use(final, train, context)
         places = choose_places(curve, self.ndcg_for_coverage) if self.ndcg_for_coverage > 0 else 0
         if places:
             self._broadening = Broadening.of(self._lists_and_scores, train, k, places, seed=context.seed)

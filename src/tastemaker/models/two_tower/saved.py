@@ -87,7 +87,7 @@ class Saved:
 
 
 def copy_weights(directory: Path, target: Path) -> None:
-    """Copy what a warm start needs of a saved model, and not what serving needs."""
+    """Copy what a warm start needs of a saved model, and not its exported towers."""
     target.mkdir(parents=True, exist_ok=True)
     for name in (CARD, VECTORS, WEIGHTS, VOCABULARY):
         if (directory / name).exists():

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tastemaker.serving.oip.tensors import InferRequest, InputTensor
+from tastemaker.serving.oip.tensors import InferRequest
 from tastemaker.serving.problems import ApiProblem, decode_json
 
-__all__ = ["parse", "texts"]
+__all__ = ["element_count", "elements_of_binary", "elements_of_list", "parse", "texts"]
 
 _INTEGERS: dict[str, np.dtype[Any]] = {"INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
 _LARGEST = 1 << 20  # elements; a body of 1 MiB holds fewer
@@ -46,12 +46,13 @@ def parse(body: bytes, header_length: str | None) -> tuple[InferRequest, dict[st
         field = f"inputs[{place}]"
         if tensor.name in values:
             raise ApiProblem(400, f"{field}.name", f"{tensor.name!r} is there twice", "send each input once")
-        size = _size(tensor.shape, field)
+        size = element_count(tensor.shape, field)
         taken = tensor.parameters.get("binary_data_size")
         if tensor.data is not None:
-            values[tensor.name] = _from_json(tensor, size, field)
+            values[tensor.name] = elements_of_list(tensor.datatype, _flat(tensor.data, size), size, field)
         elif isinstance(taken, int) and not isinstance(taken, bool) and 0 <= taken <= len(binary):
-            values[tensor.name] = _from_binary(tensor.datatype, bytes(binary[:taken]), size, field)
+            where = f"{field}.parameters.binary_data_size"
+            values[tensor.name] = elements_of_binary(tensor.datatype, bytes(binary[:taken]), size, field, where)
             binary = binary[taken:]
         else:
             raise _no_data(taken, len(binary), field)
@@ -71,7 +72,12 @@ def _no_data(taken: Any, left: int, field: str) -> ApiProblem:
     )
 
 
-def _size(shape: Sequence[int], field: str) -> int:
+def element_count(shape: Sequence[int], field: str) -> int:
+    """How many elements a shape has.
+
+    Raises:
+        ApiProblem: 400, a dimension is negative, or there are too many.
+    """
     size = math.prod(shape)
     if any(dimension < 0 for dimension in shape) or size > _LARGEST:
         raise ApiProblem(
@@ -84,13 +90,23 @@ def _mismatch(count: int, size: int, field: str) -> ApiProblem:
     return ApiProblem(400, f"{field}.shape", f"the shape says {size} elements, there are {count}", "make them agree")
 
 
-def _from_json(tensor: InputTensor, size: int, field: str) -> list[Any]:
-    flat = _flat(tensor.data or [], size)
+def elements_of_list(datatype: str, flat: list[Any], size: int, field: str) -> list[Any]:
+    """Check elements that came one by one.
+
+    Args:
+        datatype: what they are said to be.
+        flat: the elements, in row-major order.
+        size: how many the shape announces.
+        field: path of the tensor in the request.
+
+    Raises:
+        ApiProblem: 400, naming the field.
+    """
     if len(flat) != size:
         raise _mismatch(len(flat), size, field)
-    kind, named = (str, "text") if tensor.datatype == "BYTES" else (int, "whole numbers")
+    kind, named = ((str, bytes), "text") if datatype == "BYTES" else (int, "whole numbers")
     if any(not isinstance(value, kind) or isinstance(value, bool) for value in flat):
-        raise ApiProblem(400, f"{field}.data", f"not all elements are {named}", f"{tensor.datatype} holds {named}")
+        raise ApiProblem(400, f"{field}.data", f"not all elements are {named}", f"{datatype} holds {named}")
     return flat
 
 
@@ -109,16 +125,28 @@ def _flat(data: list[Any], size: int) -> list[Any]:
     return flat
 
 
-def _from_binary(datatype: str, raw: bytes, size: int, field: str) -> list[Any]:
+def elements_of_binary(datatype: str, raw: bytes, size: int, field: str, where: str) -> list[Any]:
+    """Read elements that came as bytes.
+
+    Args:
+        datatype: BYTES, INT32 or INT64.
+        raw: little-endian values; an element of BYTES is its length in 4 bytes, then its bytes.
+        size: how many the shape announces.
+        field: path of the tensor in the request.
+        where: path of what tells or holds the bytes.
+
+    Raises:
+        ApiProblem: 400, naming the field.
+    """
     if datatype == "BYTES":
-        return _read_bytes(raw, size, field)
+        return _read_bytes(raw, size, field, where)
     if datatype not in _INTEGERS:
         raise ApiProblem(400, f"{field}.datatype", f"{datatype!r} is not read here", "send BYTES, INT32 or INT64")
     dtype = _INTEGERS[datatype]
     if len(raw) != size * dtype.itemsize:
         raise ApiProblem(
             400,
-            f"{field}.parameters.binary_data_size",
+            where,
             f"{len(raw)} bytes are not {size} elements of {datatype}",
             f"send {size * dtype.itemsize} bytes",
         )
@@ -126,7 +154,7 @@ def _from_binary(datatype: str, raw: bytes, size: int, field: str) -> list[Any]:
     return elements
 
 
-def _read_bytes(raw: bytes, size: int, field: str) -> list[bytes]:
+def _read_bytes(raw: bytes, size: int, field: str, where: str) -> list[bytes]:
     elements: list[bytes] = []
     at = 0
     while at < len(raw):
@@ -136,7 +164,7 @@ def _read_bytes(raw: bytes, size: int, field: str) -> list[bytes]:
         if end > len(raw) or at + 4 > len(raw):
             raise ApiProblem(
                 400,
-                f"{field}.parameters.binary_data_size",
+                where,
                 f"element {len(elements)} is cut off: it ends at byte {max(end, at + 4)} of {len(raw)}",
                 "send each element as its length in 4 bytes, little-endian, and then its bytes",
             )

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-__all__ = ["InferRequest", "InputTensor", "OutputTensor", "RequestedOutput", "encode_answer"]
+__all__ = ["InferRequest", "InputTensor", "OutputTensor", "RequestedOutput", "encode_answer", "write_bytes"]
 
 
 class InputTensor(msgspec.Struct, kw_only=True):
@@ -96,7 +96,7 @@ def encode_answer(
     for name, datatype, array, binary in outputs:
         tensor = OutputTensor(name=name, datatype=datatype, shape=list(array.shape))
         if binary:
-            raw = _write_bytes(array) if datatype == "BYTES" else np.ascontiguousarray(array).tobytes()
+            raw = write_bytes(array) if datatype == "BYTES" else np.ascontiguousarray(array).tobytes()
             tensor.parameters = {"binary_data_size": len(raw)}
             parts.append(raw)
         else:
@@ -106,6 +106,7 @@ def encode_answer(
     return (b"".join([encoded, *parts]), len(encoded)) if parts else (encoded, None)
 
 
-def _write_bytes(array: np.ndarray[Any, Any]) -> bytes:
+def write_bytes(array: np.ndarray[Any, Any]) -> bytes:
+    """Texts of any shape as BYTES in binary, in row-major order."""
     elements = [element.encode() for element in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(element)) + element for element in elements)

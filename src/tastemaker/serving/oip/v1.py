@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from tastemaker.serving.access.middleware import admitted_of
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.http import Handler, json_response, measured, protocol_problem_body, read_body
@@ -45,6 +46,7 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         asked = decode_json(await read_body(request), PredictRequest).instances
         for place, instance in enumerate(asked):
             plane.check(instance, f"instances[{place}].")
+        admitted_of(request.scope).charge(len(asked) - 1)
         answers = await plane.recommend(asked)
         response = json_response({"predictions": [with_items(answer) for answer, _ in answers]})
         response.background = BackgroundTask(plane.record, answers)

@@ -68,6 +68,31 @@ def test_each_model_is_measured_and_a_second_run_takes_it_up(inputs, tmp_path):
     assert len(list(run.parts_directory(out).glob("popularity-*.json"))) == 1
 
 
+def test_tuned_model_reports_its_trials_and_leaves_no_log_of_them(inputs, tmp_path):
+    tuned = Settings(seed=1, cutoffs=(1, 2), budget_s=30.0, hyperparameters={"item-knn": {"neighbours": 3}}, tune=True)
+    report, _ = evaluate(inputs, ["item-knn", "popularity"], tmp_path / "report.json", tuned)
+    told = report.models["item-knn"].report
+    assert len(told["trials"]) > 1
+    assert told["chosen"]["item-knn"]["neighbours"] == 3
+    assert report.models["popularity"].report == {}  # it has nothing to tune
+    assert not list(tmp_path.rglob("*.trials"))
+
+
+def test_trials_of_a_run_that_was_killed_are_kept_for_the_same_inputs_alone(inputs, tmp_path):
+    kept = run.parts_directory(tmp_path / "report.json")
+    evaluate(inputs, ["popularity"], tmp_path / "report.json")
+    (finished,) = kept.glob("popularity-*.json")
+    finished.unlink()
+    same, other = finished.with_suffix(".trials"), kept / "popularity-0123456789abcdef.trials"
+    same.write_text("")
+    other.write_text("")
+    run._forget(kept, "popularity", but=finished.with_suffix(""))
+    assert same.exists()
+    assert not other.exists()
+    run._forget(kept, "popularity", but=None)
+    assert not same.exists()
+
+
 def test_fresh_runs_a_finished_model_again_and_other_data_too(inputs, files, tmp_path):
     out = tmp_path / "report.json"
     evaluate(inputs, ["popularity"], out)
