@@ -31,7 +31,7 @@ from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
 from tastemaker.serving.relisting import reranked
-from tastemaker.serving.requests import check_request
+from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_rules import ShopRules
@@ -40,15 +40,14 @@ from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
 from tastemaker.serving.stages.runner import StageClock
 
-__all__ = ["INTENT_LIFT", "SHOWN_DISCOUNT", "Recommender"]
+__all__ = ["Recommender"]
 
 _log = logging.getLogger(__name__)
 
 # Tiers that know the shopper, or know that nobody knows them.
 _WORTH_KEEPING: Final = frozenset({"full", "fewer", "cold_start"})
 # Logged beside the ranker's features: a score is the ranker's answer to those, plus the first, less the second.
-INTENT_LIFT: Final = "intent_lift"
-SHOWN_DISCOUNT: Final = "shown_discount"
+_ADDED: Final = ("intent_lift", "shown_discount")
 
 
 class Recommender:
@@ -91,7 +90,7 @@ class Recommender:
         self._release = release = read_by(load_release(release_dir), reader.plan)
         self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
-        self._logged = (*release.layout.names, INTENT_LIFT, SHOWN_DISCOUNT)
+        self._logged = (*release.layout.names, *_ADDED)
         self._refreshing = threading.Lock()
         self._items, self._item_views = self._keep_items()
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
@@ -148,23 +147,15 @@ class Recommender:
         history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
         if len(state.catalogue):
             self._release.retrieval.queries([history], 1, state.catalogue.vectors)
+            rerank.warm_up(state.catalogue.vectors.shape[1])
         self._parts.ranker(np.zeros((1, len(self._release.layout.names)), dtype=np.float32))
         now_us = self._clock.now_us()
         for view in self._reader.plan.views:
             if view.kind == "aggregate":  # compiles what reads, or loads it
                 numeric = [feature.name for feature in view.features if feature.is_numeric]
                 self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
-        if len(state.catalogue):
-            rerank.warm_up(state.catalogue.vectors.shape[1])
-        items = state.catalogue.item_ids[:1]
-        for surface, recipe in self.recipes.items():
-            given = items if "items" in recipe.requires else ()
-            category = "warm-up" if "category" in recipe.requires else None
-            query = "warm-up" if "query" in recipe.requires else None
-            for user in ("warm-up", None):
-                self.answer(
-                    RecommendationRequest(surface=surface, user=user, items=given, category=category, query=query)
-                )
+        for request in trial_requests(self.recipes, state.catalogue.item_ids[:1]):
+            self.answer(request)
         self._lists = CachedLists()  # nobody has asked for those
 
     def refresh(self) -> None:
@@ -241,11 +232,10 @@ class Recommender:
 
     def _order(self, request: RecommendationRequest, waited_ms: float) -> Order:
         recipe = check_request(request, self.recipes)
-        state = self._state
+        state, now_us = self._state, self._clock.now_us()
         excluded = state.catalogue.rows(request.exclude) if request.exclude else NO_ROWS
         total_ms = max(0.0, recipe.budget.total - waited_ms) if self._timed else None
         too_old = self._now_ns() - self._refreshed_ns > self._stale_after_ns
-        now_us = self._clock.now_us()
         return Order(
             uuid.uuid4().hex,
             request,
@@ -260,9 +250,8 @@ class Recommender:
         )
 
     def _at_hand(self, order: Order, why: str) -> Made:
-        return reranked(
-            order, list_at_hand(order, self._nobody, self._lists, self._static[order.recipe.surface], why), None
-        )
+        made = list_at_hand(order, self._nobody, self._lists, self._static[order.recipe.surface], why)
+        return reranked(order, made, None)
 
     def _answered(self, order: Order, made: Made) -> tuple[RecommendationResponse, ListRecord]:
         request, clock = order.request, order.clock

@@ -1,12 +1,12 @@
 """Whether a request is what its surface needs: what the types of its fields do not say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.recipe import Recipe
 
-__all__ = ["check_request"]
+__all__ = ["check_request", "trial_requests"]
 
 _REMEDIES = {
     "items": "send the ids of the items that the list goes with: the page's item, the cart's, or those to put in order",
@@ -43,3 +43,21 @@ def check_request(request: RecommendationRequest, recipes: Mapping[str, Recipe],
             "send a price_min that is not above price_max, or leave one of them out",
         )
     return recipe
+
+
+def trial_requests(recipes: Mapping[str, Recipe], items: tuple[str, ...]) -> Iterator[RecommendationRequest]:
+    """For each surface a request of an unknown user and one of nobody, with what the surface needs.
+
+    Args:
+        recipes: by surface.
+        items: ids to give where a surface needs some.
+    """
+    for surface, recipe in recipes.items():
+        for user in ("warm-up", None):
+            yield RecommendationRequest(
+                surface=surface,
+                user=user,
+                items=items if "items" in recipe.requires else (),
+                category="warm-up" if "category" in recipe.requires else None,
+                query="warm-up" if "query" in recipe.requires else None,
+            )
