@@ -20,7 +20,7 @@ from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.features.streaming.state import FeatureState
 from tastemaker.lake.tables import Lake
 from tastemaker.serving.contract import RecommendationRequest
-from tastemaker.serving.recommender import INTENT_LIFT, Recommender
+from tastemaker.serving.recommender import Recommender
 from tastemaker.serving.release import load_release
 from tastemaker.training.pipeline import train_release
 from tastemaker.training.served_rankings import served_rankings
@@ -107,7 +107,7 @@ def test_a_click_says_nothing_anymore_hours_later(shop, tmp_path):
     later = shop.open(tmp_path / "online.sqlite", now=CUT + timedelta(hours=4))
     later.send("cart_add", "office-3", user="u4")
     _, served = ask(later, user="u0")
-    lift = served.feature_names.index(INTENT_LIFT)
+    lift = served.feature_names.index("intent_lift")
     assert all(values[lift] == 0 for values in served.features.values())
     opened.state.close()
     later.state.close()
