@@ -139,7 +139,7 @@ class Platform:
 
 
 class Shoppers(threading.Thread):
-    """Ask for lists and buy, without a pause, until told to stop; what fails is kept."""
+    """Ask for lists and buy, some times a second, until told to stop; what fails is kept."""
 
     def __init__(self, platform: Platform) -> None:
         super().__init__(name="shoppers", daemon=True)
@@ -151,7 +151,7 @@ class Shoppers(threading.Thread):
 
     def run(self) -> None:
         number = 0
-        while not self.enough.wait(0.02):
+        while not self.enough.wait(0.15):  # lists are quick: without a pause the worker falls behind by thousands
             number += 1
             try:
                 assert self._platform.list_of(f"u{number % 40}")["items"]
