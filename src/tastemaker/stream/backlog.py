@@ -38,7 +38,10 @@ class Chunk(NamedTuple):
 
 
 class Backlog:
-    """Chunks in the order in which they came; safe between threads.
+    """Chunks of each topic in the order in which they came; safe between threads.
+
+    Between topics the broker keeps no order, so neither does this: records of several topics come in turn, and a
+    batch that ended where another topic begins would be a handful, however long the backlog.
 
     It has room as long as it holds less than the bounds, so that it may exceed them by one chunk.
 
@@ -50,7 +53,8 @@ class Backlog:
     def __init__(self, max_records: int, max_bytes: int) -> None:
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._chunks: deque[Chunk] = deque()
+        self._chunks: dict[str, deque[tuple[int, Chunk]]] = {}  # by topic, numbered as they came
+        self._came = 0
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self.records = 0
@@ -59,7 +63,8 @@ class Backlog:
     def put(self, chunk: Chunk) -> None:
         """Add a chunk."""
         with self._changed:
-            self._chunks.append(chunk)
+            self._chunks.setdefault(chunk.topic, deque()).append((self._came, chunk))
+            self._came += 1
             self.records += chunk.records
             self.size += chunk.size
             self._changed.notify_all()
@@ -81,7 +86,7 @@ class Backlog:
             return self._changed.wait_for(lambda: not self._chunks, timeout_s)
 
     def take(self, max_records: int, timeout_s: float) -> list[Chunk]:
-        """The oldest chunks of one topic and generation.
+        """The oldest chunks of one generation, of the topic that has waited longest.
 
         Args:
             max_records: how many records are enough; half of the backlog's bytes are, too.
@@ -98,14 +103,17 @@ class Backlog:
                 left = deadline - monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     return []
-            taken = [self._chunks.popleft()]
+            waiting = min(self._chunks.values(), key=lambda chunks: chunks[0][0])
+            taken = [waiting.popleft()[1]]
             records, size = taken[0].records, taken[0].size
-            while self._chunks and _joins(taken[0], self._chunks[0]):
+            while waiting and waiting[0][1].generation == taken[0].generation:
                 if records >= max_records or 2 * size >= self._max_bytes:
                     break
-                taken.append(self._chunks.popleft())
+                taken.append(waiting.popleft()[1])
                 records += taken[-1].records
                 size += taken[-1].size
+            if not waiting:
+                del self._chunks[taken[0].topic]
             self.records -= records
             self.size -= size
             self._changed.notify_all()
@@ -120,7 +128,3 @@ class Backlog:
 
     def _has_room(self) -> bool:
         return self.records < self._max_records and self.size < self._max_bytes
-
-
-def _joins(one: Chunk, other: Chunk) -> bool:
-    return one.topic == other.topic and one.generation == other.generation

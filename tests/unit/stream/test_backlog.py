@@ -23,6 +23,17 @@ def test_chunks_of_one_topic_and_assignment_are_taken_together_up_to_the_bound()
     assert (backlog.records, backlog.size) == (0, 0)
 
 
+def test_topics_that_come_in_turn_are_taken_topic_by_topic_the_longest_waiting_first():
+    backlog = Backlog(1_000, 1_000)
+    for records, topic in ((1, "served"), (2, "events"), (3, "served"), (4, "events"), (5, "items"), (6, "events")):
+        backlog.put(chunk(records, topic=topic))
+    assert [len(taken.rows) for taken in backlog.take(100, 0)] == [1, 3]
+    assert [len(taken.rows) for taken in backlog.take(6, 0)] == [2, 4]  # 6 are enough
+    assert [taken.topic for taken in backlog.take(100, 0)] == ["items"]
+    assert [len(taken.rows) for taken in backlog.take(100, 0)] == [6]
+    assert backlog.take(100, 0) == []
+
+
 def test_there_is_room_until_records_or_bytes_reach_the_bound():
     backlog = Backlog(10, 100)
     backlog.put(chunk(9, size=10))
