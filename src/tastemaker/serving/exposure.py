@@ -1,7 +1,7 @@
 """What a shopper was shown and did not want: impressions and dislikes, which say more about a list than about taste."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -60,15 +60,22 @@ def read_exposure(
     read = {view: events for view, events in found.items() if events}
     if not read:
         return NO_EXPOSURE
-    events: Counter[tuple[str, str, int]] = Counter()
-    for one in read.values():
-        events |= Counter(one)
-    listed = list(events.elements())
+    listed = _once(list(read.values()))
     rows = catalogue.rows(item_id for item_id, _, _ in listed)
     known = rows >= 0
     dismissed = np.array([kind == DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
     times = np.array([time_us for _, _, time_us in listed], dtype=np.int64)
     return Exposure(rows[known], dismissed[known], times[known], read)
+
+
+def _once(histories: list[tuple[tuple[str, str, int], ...]]) -> Sequence[tuple[str, str, int]]:
+    """The events of some histories, one that is in several of them once."""
+    if len(histories) == 1:
+        return histories[0]
+    events: Counter[tuple[str, str, int]] = Counter()
+    for one in histories:
+        events |= Counter(one)
+    return list(events.elements())
 
 
 def shown_discount(

@@ -33,8 +33,7 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
         static: the last resort.
         why: why no higher tier answers.
     """
-    asked = with_page(nobody, order.request, order.state.catalogue)
-    shopper = asked.shopper
+    shopper, unknown_items = with_page(nobody, order.request, order.state.catalogue)
 
     def kept() -> Blend | None:
         found = lists.get(order.request)
@@ -55,7 +54,7 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
     ]
     if order.recipe.only_given:
         rungs = [("unranked", "the given items in their order", given)]
-    made = Made(rungs[-1][0], why, _nothing(), np.zeros(0, np.float32), shopper, unknown_items=asked.unknown_items)
+    made = Made(rungs[-1][0], why, _nothing(), np.zeros(0, np.float32), shopper, unknown_items=unknown_items)
     for tier, instead, rung in rungs:
         try:
             candidates = rung()
@@ -73,7 +72,7 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
             np.nanmax(candidates.scores, axis=1, initial=0.0).astype(np.float32),
             shopper,
             removed=removed,
-            unknown_items=asked.unknown_items,
+            unknown_items=unknown_items,
         )
         if len(candidates.rows):
             break

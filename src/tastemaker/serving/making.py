@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.breaker import CircuitBreaker
@@ -63,6 +65,12 @@ class Parts:
     read_items: ReadMatrix
     breakers: Breakers
     now_ns: Callable[[], int]
+
+    @cached_property
+    def user_views(self) -> tuple[str, ...]:
+        """The views of users that the ranker takes features of."""
+        views = self.release.layout.by_view
+        return tuple(view for view in views if self.reader.plan.view(view).entities == (names.ENTITY_USER,))
 
 
 @dataclass(frozen=True, eq=False)

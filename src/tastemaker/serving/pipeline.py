@@ -37,7 +37,14 @@ def whole_list(parts: Parts, order: Order) -> Made:
     release, recipe, request, clock = parts.release, order.recipe, order.request, order.clock
     catalogue, budget = order.state.catalogue, recipe.budget
     read = ContextInput(
-        request, recipe, parts.reader, release.signals, catalogue, release.card.parameters.intent, order.now_us
+        request,
+        recipe,
+        parts.reader,
+        release.signals,
+        catalogue,
+        release.card.parameters.intent,
+        order.now_us,
+        parts.user_views if "features" in recipe.stages else (),
     )
     asked = _from_store(
         parts, order, lambda: clock.run("context", asked_for, read), last="features" not in recipe.stages
@@ -45,7 +52,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
     shopper, known = asked.shopper, asked.shopper.known
     features = ShopperFeatures(shopper, {})
     if known and "features" in recipe.stages:
-        given = FeaturesInput(shopper, release.retrieval.queries, catalogue, parts.reader, release.layout, order.now_us)
+        given = FeaturesInput(shopper, release.retrieval.queries, catalogue, asked.reader, release.layout, order.now_us)
         features = _from_store(parts, order, lambda: clock.run("features", shopper_features, given), last=True)
         shopper = features.shopper
     short = clock.short_of(budget.fewer_below)
