@@ -46,7 +46,6 @@ def test_covisitation_knows_nothing_of_items_that_training_did_not_know(table):
     new = 7
     assert not len(table.retrieve(query(anchors=rows(new), anchor_weights=floats(1.0)), 10).rows)
     assert table.of(rows(new, 1), rows(0), floats(1.0)).tolist() == [0.0, 0.5]
-    assert table.strongest(new) == 0.0
 
 
 def test_covisitation_names_the_anchor_with_the_largest_share(table):
