@@ -1,4 +1,4 @@
-"""The retrieval stage: all sources, blended, after the rules, at most as many as are ranked."""
+"""The retrieval stage: all sources, blended, after the filters, at most as many as are ranked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tastemaker.retrieval.repeat import DueAgain, RepeatPurchases
 from tastemaker.retrieval.similar import SimilarItems
 from tastemaker.retrieval.source import NO_ROWS, Query, Source
 from tastemaker.retrieval.trending import Trending
-from tastemaker.serving.rules import RuleInput, apply_rules
+from tastemaker.serving.filters import FilterInput, apply_filters
 
 __all__ = ["NO_ROWS", "CandidateSources", "MakeIndex", "find_candidates"]
 
@@ -126,18 +126,16 @@ def find_candidates(
         at_least: fill up with popular items until there are so many, if the catalogue has them.
 
     Returns:
-        The candidates, and how many each rule removed.
+        The candidates, and how many each filter removed.
     """
     quotas = {name: quota + len(excluded) for name, quota in parameters.quotas.items() if quota}
-    found = _within_rules(blend(sources.in_turn, quotas, query), catalogue, excluded)
+    found = _filtered(blend(sources.in_turn, quotas, query), catalogue, excluded)
     if len(found[0].rows) < at_least:
         quotas[sources.trending.name] = len(catalogue)
-        found = _within_rules(blend(sources.in_turn, quotas, query), catalogue, excluded)
+        found = _filtered(blend(sources.in_turn, quotas, query), catalogue, excluded)
     return found[0].first(parameters.limit), found[1]
 
 
-def _within_rules(
-    candidates: Blend, catalogue: Catalogue, excluded: npt.NDArray[np.int64]
-) -> tuple[Blend, dict[str, int]]:
-    keep, removed = apply_rules(RuleInput(candidates.rows, catalogue, excluded))
+def _filtered(candidates: Blend, catalogue: Catalogue, excluded: npt.NDArray[np.int64]) -> tuple[Blend, dict[str, int]]:
+    keep, removed = apply_filters(FilterInput(candidates.rows, catalogue, excluded))
     return candidates.only(keep), removed

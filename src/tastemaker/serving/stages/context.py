@@ -66,7 +66,7 @@ def asked_for(given: ContextInput) -> Asked:
     shopper = read_shopper(
         given.reader, given.signals, catalogue, user=user, session=session, now_us=given.now_us, intent=given.intent
     )
-    wanted = given.recipe.session.shown_discount > 0 or "not_dismissed" in given.recipe.rules
+    wanted = given.recipe.session.shown_discount > 0 or "not_dismissed" in given.recipe.filters
     if wanted and (user or session):
         shopper = replace(shopper, exposure=read_exposure(given.reader, catalogue, user, session, given.now_us))
     return with_page(shopper, request, catalogue)
