@@ -37,7 +37,7 @@ class FilterInput:
 
     rows: npt.NDArray[np.int64]
     catalogue: Catalogue
-    excluded: npt.NDArray[np.int64]
+    excluded: npt.NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
     given: npt.NDArray[np.int64] = field(default_factory=lambda: NO_ROWS)
     category: str = ""
     asked: Filters = _ANYTHING
