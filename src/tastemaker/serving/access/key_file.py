@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tastemaker.errors import DataError
-from tastemaker.serving.access.keys import US_PER_S, ApiKey, KeptSecret, Scope, digest, new_id, new_secret, token_of
+from tastemaker.serving.access.keys import ApiKey, KeptSecret, Scope, digest, new_id, new_secret, token_of
 
 __all__ = ["create_key", "find_key", "read_keys", "revoke_key", "rotate_key"]
 
@@ -106,7 +106,7 @@ def rotate_key(path: Path, key_id: str, *, now_us: int, grace_s: float) -> tuple
         DataError: there is no such key, or it is revoked or expired.
     """
     secret = new_secret()
-    end_us = now_us + int(grace_s * US_PER_S)
+    end_us = now_us + int(grace_s * 1_000_000)
 
     def rotated(key: ApiKey) -> ApiKey:
         if key.state(now_us) in {"revoked", "expired"}:
