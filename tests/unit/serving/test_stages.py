@@ -105,7 +105,7 @@ def test_candidates_of_a_source_that_fails_are_left_out_and_its_reason_is_told(n
     assert found.candidates.rows.tolist() == [3, 1]
     assert "file is gone" in found.without["two_tower"]
     look_for(given)
-    assert breaker.is_open
+    assert not breaker.allows()
 
 
 def test_a_source_that_is_asked_for_nothing_keeps_its_column(nobody: ShopperContext) -> None:
