@@ -1,7 +1,6 @@
 """Co-visitation: what others had together with the items that this shopper dealt with."""
 
 import threading
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -83,16 +82,21 @@ class Covisitation:
         order = np.lexsort((found, -scores))
         return Retrieved(found[order], scores[order])
 
-    def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
-        """For each candidate the anchor with the largest contribution, where there is one."""
-        anchors = query.anchors < len(self._items)
-        rows, weights = query.anchors[anchors], query.anchor_weights[anchors]
+    def because(
+        self,
+        candidates: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> dict[int, int]:
+        """For each candidate the item with the largest contribution, where there is one; arguments as of :meth:`of`."""
+        known = rows < len(self._items)
+        rows, weights = rows[known], weights[known]
         where = self._places(candidates)[self._items[rows]]
         self._forget(candidates)
         value = np.where(where >= 0, self._weights[rows] * weights[:, None], 0.0)
-        anchor, column = np.nonzero(value > 0)
-        order = np.argsort(value[anchor, column], kind="stable")  # the largest is written last, and stays
-        best = dict(zip(where[anchor, column][order].tolist(), rows[anchor[order]].tolist(), strict=True))
+        item, column = np.nonzero(value > 0)
+        order = np.argsort(value[item, column], kind="stable")  # the largest is written last, and stays
+        best = dict(zip(where[item, column][order].tolist(), rows[item[order]].tolist(), strict=True))
         return {int(candidates[index]): row for index, row in best.items()}
 
     def _contributions(
@@ -140,7 +144,7 @@ class ItemNeighbours:
 
     def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
         """For each candidate the item of the request that it goes with most, where there is one."""
-        return self._table.because(replace(query, anchors=query.items, anchor_weights=self._alike(query)), candidates)
+        return self._table.because(candidates, query.items, self._alike(query))
 
     @staticmethod
     def _alike(query: Query) -> npt.NDArray[np.float32]:
