@@ -5,7 +5,7 @@ A recipe names those of its surface. What the shop's rules take out is said in :
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,18 @@ from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.source import NO_ROWS
 from tastemaker.serving.contract import Filters
 
-__all__ = ["FilterInput", "apply_filters"]
+__all__ = ["FilterInput", "FilterName", "apply_filters"]
+
+FilterName = Literal[
+    "in_catalogue",
+    "available",
+    "not_excluded",
+    "not_given",
+    "within_filters",
+    "in_category",
+    "not_just_bought",
+    "not_dismissed",
+]
 
 _ANYTHING: Final = Filters()
 
@@ -107,7 +118,7 @@ def _none_of(rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> Kept
     return ~np.isin(rows, others) if len(others) else None
 
 
-_FILTERS: Final[Mapping[str, _Filter]] = {
+_FILTERS: Final[Mapping[FilterName, _Filter]] = {
     "in_catalogue": in_catalogue,
     "available": available,
     "not_excluded": not_excluded,
@@ -118,10 +129,12 @@ _FILTERS: Final[Mapping[str, _Filter]] = {
     "not_dismissed": not_dismissed,
 }
 # What holds on every surface, and in the lists that a ranker is trained on.
-_ALWAYS: Final = ("in_catalogue", "available", "not_excluded")
+_ALWAYS: Final[tuple[FilterName, ...]] = ("in_catalogue", "available", "not_excluded")
 
 
-def apply_filters(given: FilterInput, names: Sequence[str] = _ALWAYS) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+def apply_filters(
+    given: FilterInput, names: Sequence[FilterName] = _ALWAYS
+) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
     """What passes some filters.
 
     Args:

@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tastemaker import names
+from tastemaker.retrieval.parameters import RetrievalParameters
+from tastemaker.serving.filters import FilterName
 from tastemaker.serving.rerank.policy import RerankPolicy
 
 __all__ = ["AS_TRAINED", "SOURCES", "STAGES", "Budget", "Recipe", "SessionPolicy"]
@@ -28,16 +30,6 @@ SourceName = Literal[
     "given_items",
 ]
 SOURCES: Final[tuple[str, ...]] = get_args(SourceName)
-FilterName = Literal[
-    "in_catalogue",
-    "available",
-    "not_excluded",
-    "not_given",
-    "within_filters",
-    "in_category",
-    "not_just_bought",
-    "not_dismissed",
-]
 Signal = SourceName | Literal["ranker", "text"]
 _NEEDS: Final = {
     names.SOURCE_SIMILAR: "items",
@@ -45,6 +37,7 @@ _NEEDS: Final = {
     names.SOURCE_ALSO_VIEWED: "items",
     names.SOURCE_GIVEN: "items",
 }
+_TRAINED: Final = frozenset(RetrievalParameters().quotas)
 
 
 class _Strict(BaseModel):
@@ -156,14 +149,9 @@ class Recipe(_Strict):
         return self
 
     def asks(self, source: str) -> bool:
-        """Whether a source is one of this surface; of ``as_trained``, the four that rankers are trained on."""
+        """Whether a source is one of this surface; of ``as_trained``, those that rankers are trained on."""
         if isinstance(self.sources, str):
-            return source in {
-                names.SOURCE_TWO_TOWER,
-                names.SOURCE_REPEAT,
-                names.SOURCE_COVISITATION,
-                names.SOURCE_TRENDING,
-            }
+            return source in _TRAINED
         return source in self.sources
 
     @property

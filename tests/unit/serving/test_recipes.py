@@ -1,11 +1,13 @@
 """Recipes of surfaces: the built-in ones, those of a shop, and what is wrong with others."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tastemaker.errors import ServingError
 from tastemaker.serving.contract import Filters, RecommendationRequest
+from tastemaker.serving.filters import _FILTERS, FilterName
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.recipe import STAGES
 from tastemaker.serving.recipes import load_recipes, read_recipe
@@ -23,6 +25,10 @@ def test_every_surface_has_a_recipe_and_home_is_the_first() -> None:
     assert recipes["search"].only_given
     assert all("not_dismissed" in recipe.filters for name, recipe in recipes.items() if name != "search")
     assert "not_just_bought" not in recipes["buy_again"].filters
+
+
+def test_every_filter_that_a_recipe_may_name_is_there() -> None:
+    assert set(get_args(FilterName)) == set(_FILTERS)
 
 
 def test_a_directory_adds_surfaces_and_takes_the_place_of_built_in_ones(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Filters
-from tastemaker.serving.filters import FilterInput, apply_filters
+from tastemaker.serving.filters import FilterInput, FilterName, apply_filters
 from tastemaker.serving.recipe import SessionPolicy
 
 __all__ = ["FilteringInput", "Kept", "filtered"]
@@ -39,7 +39,7 @@ class FilteringInput:
     catalogue: Catalogue
     excluded: npt.NDArray[np.int64]
     asked: Filters
-    filters: Sequence[str]
+    filters: Sequence[FilterName]
     session: SessionPolicy
     now_us: int
 
