@@ -1,7 +1,6 @@
 """Co-visitation: what others had together with the items that this shopper dealt with."""
 
 import threading
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -81,11 +80,16 @@ class Covisitation:
 
         return Retrieved(*nearest_neighbours(self._items, self._weights, rows, weights, n, self._sums()))
 
-    def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
-        """For each candidate the anchor with the largest contribution, where there is one."""
+    def because(
+        self,
+        candidates: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> dict[int, int]:
+        """For each candidate the item with the largest contribution, where there is one; arguments as of :meth:`of`."""
         from tastemaker.retrieval.covisitation_kernel import strongest_link
 
-        link = strongest_link(self._items, self._weights, candidates, query.anchors, query.anchor_weights, self._sums())
+        link = strongest_link(self._items, self._weights, candidates, rows, weights, self._sums())
         found = link >= 0
         return dict(zip(candidates[found].tolist(), link[found].tolist(), strict=True))
 
@@ -117,7 +121,7 @@ class ItemNeighbours:
 
     def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
         """For each candidate the item of the request that it goes with most, where there is one."""
-        return self._table.because(replace(query, anchors=query.items, anchor_weights=self._alike(query)), candidates)
+        return self._table.because(candidates, query.items, self._alike(query))
 
     @staticmethod
     def _alike(query: Query) -> npt.NDArray[np.float32]:

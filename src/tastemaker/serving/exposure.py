@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.recipe import SessionPolicy
 
 __all__ = ["NO_EXPOSURE", "Exposure", "read_exposure", "shown_discount"]
 
-DISMISSAL: Final = "dislike"
-_HOUR_US: Final = 3_600_000_000
+_DISMISSAL: Final = "dislike"
+_HOUR_US: Final = DAY_US // 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def read_exposure(
     listed = _once(list(read.values()))
     rows = catalogue.rows(item_id for item_id, _, _ in listed)
     known = rows >= 0
-    dismissed = np.array([kind == DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
+    dismissed = np.array([kind == _DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
     times = np.array([time_us for _, _, time_us in listed], dtype=np.int64)
     return Exposure(rows[known], dismissed[known], times[known], read)
 

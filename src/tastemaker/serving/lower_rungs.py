@@ -11,14 +11,14 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.at_hand import CachedLists, StaticList, cached, fixed, one_source, popular_in_context
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Tier
+from tastemaker.serving.filters import FilterInput, apply_filters
 from tastemaker.serving.making import Made, Order
-from tastemaker.serving.rules import RuleInput, apply_rules
 from tastemaker.serving.stages.context import with_page
 
 __all__ = ["list_at_hand"]
 
 _log = logging.getLogger(__name__)
-# Rules that need to know the shopper decide nothing here, since nothing is known of them.
+# Filters that need to know the shopper decide nothing here, since nothing is known of them.
 
 
 def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, static: StaticList, why: str) -> Made:
@@ -60,7 +60,7 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
             candidates = rung()
             if candidates is None:
                 continue
-            keep, removed = _rules(order, shopper, candidates)
+            keep, removed = _filtered(order, shopper, candidates)
         except Exception:
             _log.exception("the rung %s of the ladder fails", tier)
             continue
@@ -79,17 +79,17 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
     return made
 
 
-def _rules(order: Order, shopper: ShopperContext, candidates: Blend) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    return apply_rules(
-        RuleInput(
+def _filtered(order: Order, shopper: ShopperContext, candidates: Blend) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    return apply_filters(
+        FilterInput(
             candidates.rows,
             order.state.catalogue,
             order.excluded,
             given=shopper.query.items,
             category=shopper.query.category,
-            filters=order.request.filters,
+            asked=order.request.filters,
         ),
-        order.recipe.rules,
+        order.recipe.filters,
     )
 
 

@@ -118,7 +118,7 @@ class Made:
         shopper: who asked, as far as is known.
         features: float32 ``[n, features]``, or ``[0, 0]``.
         lift: what intent added.
-        removed: by rule, how many items it took out.
+        removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
     """

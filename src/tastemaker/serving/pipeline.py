@@ -20,7 +20,7 @@ from tastemaker.serving.relisting import reranked
 from tastemaker.serving.stages.candidates import CandidatesInput, Found, look_for
 from tastemaker.serving.stages.context import Asked, ContextInput, asked_for
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
-from tastemaker.serving.stages.filtering import FilteringInput, Kept, within_rules
+from tastemaker.serving.stages.filtering import FilteringInput, Kept, filtered
 from tastemaker.serving.stages.ranking import RankedCandidates, RankingInput, rank
 
 __all__ = ["whole_list"]
@@ -101,7 +101,7 @@ def _from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: boo
 
 
 def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool) -> tuple[Kept, str]:
-    """Candidates within the rules, at most as many as are ranked; and why they are fewer than they should be."""
+    """Candidates that pass the filters, at most as many as are ranked; and why they are fewer than they should be."""
     recipe, request, sources = order.recipe, order.request, order.state.sources
     trained = parts.release.card.parameters.retrieval
     quotas = trained.quotas if recipe.sources == AS_TRAINED else recipe.sources
@@ -128,10 +128,10 @@ def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool
     )
     if "rerank" in recipe.stages and len(order.rules.wanted_rows):
         found = replace(found, candidates=_with_pinned(found.candidates, order.rules.wanted_rows))
-    kept = _within_rules(order, shopper, found.candidates)
+    kept = _filtered(order, shopper, found.candidates)
     if recipe.fill and len(kept.candidates.rows) < request.k:
         for n in (limit + request.k + more, len(order.state.catalogue)):
-            kept = _within_rules(order, shopper, _with_popular(order, found, shopper, n))
+            kept = _filtered(order, shopper, _with_popular(order, found, shopper, n))
             if len(kept.candidates.rows) >= request.k:
                 break
     if found.without:
@@ -152,17 +152,17 @@ def _with_popular(order: Order, found: Found, shopper: ShopperContext, n: int) -
     return unite(turns, {**found.candidates.retrieved, name: order.state.sources.trending.retrieve(shopper.query, n)})
 
 
-def _within_rules(order: Order, shopper: ShopperContext, candidates: Blend) -> Kept:
+def _filtered(order: Order, shopper: ShopperContext, candidates: Blend) -> Kept:
     return order.clock.run(
         "filtering",
-        within_rules,
+        filtered,
         FilteringInput(
             candidates,
             shopper,
             order.state.catalogue,
             order.excluded,
             order.request.filters,
-            order.recipe.rules,
+            order.recipe.filters,
             order.recipe.session,
             order.now_us,
         ),

@@ -111,7 +111,7 @@ def lists_at(
                 f"nobody known before {at.isoformat()} bought anything in the {parameters.ranker.label_days} days"
                 " after it; import more history, or train at a later cut"
             )
-        offered = [find_candidates(sources, parameters.retrieval, shopper.query, catalogue)[0] for shopper in contexts]
+        offered = [find_candidates(sources, parameters.retrieval, shopper.query) for shopper in contexts]
         stored = _stored(settings, layout, contexts, offered, item_ids=catalogue.item_ids, at=at)
         sample = np.linspace(0, len(contexts) - 1, min(_PARITY_USERS, len(contexts))).astype(int)
         read_items = stored_items(reader, catalogue.item_ids)

@@ -143,21 +143,27 @@ def encode(items, codes):
 
 @pytest.mark.parametrize("looked", [True, False], ids=["columns known", "columns not known"])
 def test_a_changed_catalogue_has_the_columns_of_one_made_anew(looked):
-    first = Catalogue(
-        ("a", "b"), (item("a", category=("x",)), item("b", available=False)), np.eye(2, dtype=np.float32), 2
+    known = (
+        item("a", category=("x",), brand="acme"),
+        item("b", available=False, attributes={"stock": "3", "margin": "much"}),
     )
-    columns = ("present", "servable", "leaf", "price", "log_price", "created_us")
+    first = Catalogue(("a", "b"), known, np.eye(2, dtype=np.float32), 2)
+    columns = ("present", "servable", "leaf", "brand", "stock", "margin", "price", "log_price", "created_us")
     if looked:
         for name in columns:
             getattr(first, name)
-    changes = [("a", item("a", category=("y",), price=None)), ("c", item("c", category=("x",))), ("b", None)]
+    new = item("c", category=("x",), brand="bolt", attributes={"stock": "0", "margin": "1.5"})
+    changes = [("a", item("a", category=("y",), brand="bolt", price=None)), ("c", new), ("b", None)]
     following = first.updated(changes, encode)
     anew = Catalogue(following.item_ids, following.items, following.vectors, 2)
     for name in columns:
-        if name != "leaf":
+        if name not in {"leaf", "brand"}:
             np.testing.assert_array_equal(getattr(following, name), getattr(anew, name))
     named = [following.categories.paths[code] if code >= 0 else () for code in following.leaf]
     assert named == [("y",), (), ("x",)]
+    assert [following.brands.paths[code] if code >= 0 else () for code in following.brand] == [("bolt",), (), ("bolt",)]
+    np.testing.assert_array_equal(following.stock, np.array([np.nan, np.nan, 0.0], dtype=np.float32))
+    np.testing.assert_array_equal(following.margin, np.array([np.nan, np.nan, 1.5], dtype=np.float32))
 
 
 def test_two_states_that_follow_one_know_their_own_items_alone():

@@ -69,7 +69,7 @@ def asked_for(given: ContextInput) -> Asked:
     """
     request, catalogue = given.request, given.catalogue
     user, session = (None, None) if given.anonymous else (request.user, request.session)
-    wanted = given.recipe.session.shown_discount > 0 or "not_dismissed" in given.recipe.rules
+    wanted = given.recipe.session.shown_discount > 0 or "not_dismissed" in given.recipe.filters
     reader = _read_ahead(given, user, session, wanted) if user or session else given.reader
     shopper = read_shopper(
         reader, given.signals, catalogue, user=user, session=session, now_us=given.now_us, intent=given.intent
