@@ -21,7 +21,7 @@ from tastemaker.serving.rerank.policy import RerankPolicy
 from tastemaker.serving.stages.candidates import CandidatesInput, look_for
 from tastemaker.serving.stages.context import with_page
 from tastemaker.serving.stages.filtering import FilteringInput, within_rules
-from tastemaker.serving.stages.ranking import standardised
+from tastemaker.serving.weighing import standardised
 from tastemaker.serving.stages.rerank import RerankStageInput, rerank_list
 from tastemaker.serving.stages.runner import StageClock
 from tastemaker.serving.text_match import text_match
