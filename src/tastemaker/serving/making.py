@@ -22,6 +22,7 @@ from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.shop_state import ShopState
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
+from tastemaker.serving.trail import Trail
 
 __all__ = ["NO_FEATURES", "Breakers", "Made", "Order", "Parts", "Unreachable"]
 
@@ -121,6 +122,7 @@ class Made:
         removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
+        trail: how the candidates were scored; None where they were taken as they were at hand.
     """
 
     tier: Tier
@@ -133,3 +135,4 @@ class Made:
     removed: Mapping[str, int] | None = None
     listed: ListedOrder | None = None
     unknown_items: tuple[str, ...] = ()
+    trail: Trail | None = None

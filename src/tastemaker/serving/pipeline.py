@@ -71,6 +71,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
         lift=ranked.lift,
         removed=kept.removed,
         unknown_items=asked.unknown_items,
+        trail=ranked.trail,
     )
     return reranked(order, listed, recipe.rerank) if "rerank" in recipe.stages else listed
 

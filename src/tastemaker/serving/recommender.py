@@ -32,6 +32,7 @@ from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
 from tastemaker.serving.relisting import reranked
+from tastemaker.serving.replay.trace import DISCOUNT, LIFT
 from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
@@ -47,8 +48,6 @@ _log = logging.getLogger(__name__)
 
 # Tiers that know the shopper, or know that nobody knows them.
 _WORTH_KEEPING: Final = frozenset({"full", "fewer", "cold_start"})
-# Logged beside the ranker's features: a score is the ranker's answer to those, plus the first, less the second.
-_ADDED: Final = ("intent_lift", "shown_discount")
 
 
 class Recommender:
@@ -91,7 +90,7 @@ class Recommender:
         self._release = release = read_by(load_release(release_dir), reader.plan)
         self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
-        self._logged = (*release.layout.names, *_ADDED)
+        self._logged = (*release.layout.names, LIFT, DISCOUNT)
         self._refreshing = threading.Lock()
         self._items, self._item_views = self._keep_items()
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
@@ -307,6 +306,10 @@ class Recommender:
                 {**made.shopper.histories, **made.shopper.exposure.read},
                 made.removed or {},
                 made.listed,
+                made.trail,
+                order.recipe,
+                order.rules.compiled.facts,
+                self._release.retrieval.catalogue.vectors,
                 order.now_us,
                 clock,
             ),

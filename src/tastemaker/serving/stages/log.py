@@ -10,10 +10,14 @@ import numpy.typing as npt
 from tastemaker.clock import from_us
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, RuleEffect, ServedList
+from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.records import ListRecord
+from tastemaker.serving.replay.tracing import TraceInput, trace_of
+from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.stages.explain import plain
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
+from tastemaker.serving.trail import Trail
 
 __all__ = ["LogInput", "keep", "served_list"]
 
@@ -33,6 +37,10 @@ class LogInput:
         histories: by history view, the shopper's events as they were read.
         removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where it had nothing to do.
+        trail: how the candidates were scored; None where they were taken as they were at hand.
+        recipe: of the surface.
+        facts: of the catalogue, as the rules saw it.
+        trained: float32 ``[rows, dimension]``, the release's own vectors.
         now_us: the moment as of which features were read.
         clock: of the list.
     """
@@ -47,6 +55,10 @@ class LogInput:
     histories: Mapping[str, tuple[tuple[str, str, int], ...]]
     removed: Mapping[str, int]
     listed: ListedOrder | None
+    trail: Trail | None
+    recipe: Recipe
+    facts: CatalogueFacts
+    trained: npt.NDArray[np.float32]
     now_us: int
     clock: StageClock
 
@@ -83,16 +95,30 @@ def served_list(given: LogInput) -> ServedList:
             )
         ),
         features=found,
-        feature_names=given.names if found else (),
+        feature_names=given.names if len(given.features) else (),
         histories=dict(given.histories),
         rules=dict(given.removed),
         items=shown,
+        item_sources=tuple(item.source for item in response.items),
+        reasons=tuple(item.reason for item in response.items),
         propensities=(1.0,) * len(shown) if reranked is None else tuple(reranked.propensities.tolist()),
         propensity="marginal" if reranked is None else reranked.propensity,
         rules_version="" if reranked is None else reranked.rules_version,
         effects=_effects(given),
         latency_us=given.clock.total_us,
         stages=given.clock.stages_us,
+        trace=trace_of(
+            TraceInput(
+                given.recipe,
+                ids,
+                given.candidates,
+                given.features,
+                given.trail,
+                given.listed,
+                given.facts,
+                given.trained,
+            )
+        ),
     )
 
 
