@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
-from tastemaker.models.histories import REPEATS, Histories
+from tastemaker.models.histories import Histories
 from tastemaker.models.pipeline.broaden import Broadening, choose_places, trade_off
 from tastemaker.models.pipeline.candidates import find_candidates
 from tastemaker.models.pipeline.exposure import exposed
@@ -22,14 +22,13 @@ from tastemaker.models.protocol import FitContext, Model, Scores
 from tastemaker.models.ranking import blocks, top_k
 from tastemaker.models.registry import create
 from tastemaker.models.tuning import Tuned, tune
-from tastemaker.models.validation import Validation, validation_part
+from tastemaker.models.validation import Validation, validation_for
 
 __all__ = ["Pipeline"]
 
 _BUDGET_S = 1_800.0  # where nobody set a deadline
 _RANKING = 0.1  # share of the budget that is left for ranking afterwards
 _STACK = 0.15  # share of the budget for the ranker and what is around it
-_K = 20
 _JUDGES = 0.3  # share of the lists that choose between blend and ranker
 _OFFERED = 1e3  # (float32 keeps differences of 1e-4 there) lifts candidates above all other items
 
@@ -69,17 +68,11 @@ class Pipeline:
             DataError: there is nothing to learn from.
         """
         clock = _Clock.of(context)
-        self.exclude_seen = train.repeats <= REPEATS if context.exclude_seen is None else context.exclude_seen
-        part = validation_part(
-            train,
-            seed=context.seed,
-            protocol=context.protocol,
-            horizon=context.horizon,
-            relevant_per_user=context.relevant_per_user,
-        )
+        self.exclude_seen = context.leaves_out_seen(train)
+        part = validation_for(train, context)
         names = self.sources or choose_sources(train, part.protocol, exclude_seen=self.exclude_seen)
         context.progress(f"{part.protocol}: {part.history.n_users:,} validation users; sources {', '.join(names)}")
-        k = max(context.cutoffs, default=_K)
+        k = context.depth
         tuned = self._tune(names, part, context, clock, k)
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
@@ -199,13 +192,7 @@ class Pipeline:
         if time.monotonic() + 2 * again_s + clock.stack_s > clock.end:
             return None
         try:
-            second = validation_part(
-                part.train,
-                seed=context.seed + 1,
-                protocol=part.protocol,
-                horizon=context.horizon,
-                relevant_per_user=context.relevant_per_user,
-            )
+            second = validation_for(part.train, replace(context, seed=context.seed + 1, protocol=part.protocol))
             models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 3 * again_s + 1))
         except DataError as error:
             context.progress(f"no second validation part: {error}")
