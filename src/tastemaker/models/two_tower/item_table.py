@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tastemaker.errors import DataError
-from tastemaker.models.two_tower.content import ItemFacts
+from tastemaker.models.two_tower.content import ContentFacts
 
 __all__ = ["facts_of_table"]
 
 _COLUMNS: Final = ("title", "category", "price", "created_at", "vector")
 
 
-def facts_of_table(items: pa.Table) -> ItemFacts | None:
+def facts_of_table(items: pa.Table) -> ContentFacts | None:
     """Read the columns that are there.
 
     Args:
@@ -30,7 +30,7 @@ def facts_of_table(items: pa.Table) -> ItemFacts | None:
     """
     if not set(_COLUMNS) & set(items.column_names):
         return None
-    return ItemFacts(
+    return ContentFacts(
         titles=_texts(items, "title"),
         categories=_texts(items, "category"),
         prices=_numbers(items, "price"),
