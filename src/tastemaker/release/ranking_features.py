@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
+from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.covisitation import Covisitation
@@ -22,7 +23,6 @@ from tastemaker.retrieval.trending import Trending
 
 __all__ = ["DERIVED", "RankingLayout", "ranking_matrix"]
 
-_DAY_US = 86_400_000_000
 SOURCES: Final = (names.SOURCE_REPEAT, names.SOURCE_COVISITATION, names.SOURCE_TWO_TOWER, names.SOURCE_TRENDING)
 DERIVED: Final = (
     "two_tower",
@@ -107,7 +107,7 @@ def ranking_matrix(
         trending.scores[rows],
         _category_share(rows, query, catalogue),
         np.abs(price - _usual_price(query, catalogue)),
-        np.maximum(now_us - created, 0) / _DAY_US,
+        np.maximum(now_us - created, 0) / DAY_US,
         *(named.get(source, np.zeros(len(rows))) for source in SOURCES),
     ]
     return np.concatenate([stored, np.stack(derived, axis=1).astype(np.float32)], axis=1)
