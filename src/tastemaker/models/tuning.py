@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tastemaker.errors import DataError
@@ -30,7 +30,7 @@ class Tuned:
 
     trial: Trial
     model: Model
-    trials: tuple[Trial, ...] = field(default=())
+    trials: tuple[Trial, ...]
 
 
 def fit_tuned(
