@@ -26,12 +26,11 @@ def users_source(users: Path | None) -> str:
     """What a manifest calls the users' origin: the lake, or a file of certain content.
 
     Raises:
-        DataError: there is no such file.
+        DataError: there is no such file, or it will not do.
     """
     if users is None:
         return FROM_LAKE
-    if not users.is_file():
-        raise DataError(f"there is no file of users {users}; give a Parquet file with a column {names.USER_ID}")
+    _check(users)
     return f"file {file_hash(users)}"
 
 
@@ -108,6 +107,8 @@ def file_hash(path: Path) -> str:
 
 
 def _check(users: Path) -> None:
+    if not users.is_file():
+        raise DataError(f"there is no file of users {users}; give a Parquet file with a column {names.USER_ID}")
     try:
         found = pq.read_schema(users).names
     except (OSError, ValueError) as error:
