@@ -115,20 +115,22 @@ class RetrievedCandidates(Asking, frozen=True, omit_defaults=True, forbid_unknow
     unknown_items: tuple[str, ...] = ()
 
 
-class ToRank(msgspec.Struct, frozen=True, kw_only=True):
+class ToRank(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An item to put in order.
 
     Attributes:
         item_id: the item.
         sources: score by candidate source, of those that named it: what the ranker knows of where it comes from.
+        score: of retrieval; the order of the candidates says as much.
     """
 
     item_id: Id
     sources: dict[str, float] = {}
+    score: float | None = None
 
 
-class RankingRequest(Asking, frozen=True, omit_defaults=True, forbid_unknown_fields=False, kw_only=True):
-    """What ranking is asked. Fields that it does not know are passed over, so that retrieval's answer is one.
+class RankingRequest(Asking, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """What ranking is asked: retrieval's answer, or less.
 
     Attributes:
         candidates: the items.
@@ -136,6 +138,7 @@ class RankingRequest(Asking, frozen=True, omit_defaults=True, forbid_unknown_fie
         release: that found the candidates.
         tier: of that.
         tier_reason: why not a higher one.
+        unknown_items: ids that the retrieval's catalogue did not have.
     """
 
     candidates: Annotated[tuple[ToRank, ...], msgspec.Meta(max_length=MAX_CANDIDATES)]
@@ -143,6 +146,7 @@ class RankingRequest(Asking, frozen=True, omit_defaults=True, forbid_unknown_fie
     release: Annotated[str, msgspec.Meta(max_length=256)] = ""
     tier: Tier = "full"
     tier_reason: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    unknown_items: Annotated[tuple[Id, ...], msgspec.Meta(max_length=2000)] = ()
 
 
 class RankedItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,7 +121,7 @@ class RankingModel:
                 RankedItem(item_id=item_ids[row], score=score)
                 for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
             ),
-            unknown_items=tuple(dict.fromkeys((*asked.unknown_items, *unknown))),
+            unknown_items=tuple(dict.fromkeys((*request.unknown_items, *asked.unknown_items, *unknown))),
             retrieved_by=request.release if request.release not in {"", self.release_id} else "",
         )
 
