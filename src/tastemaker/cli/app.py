@@ -52,7 +52,7 @@ app.add_typer(keys.app, name="keys")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
 app.command("evaluate")(evaluate.evaluate)
-app.command("recommend")(recommend.recommend)
+app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)
 app.command("why")(why.why)
 

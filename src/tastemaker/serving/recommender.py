@@ -3,18 +3,15 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from tastemaker import names
 from tastemaker.clock import Clock
 from tastemaker.features.reading.reader import FeatureReader
-from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.source import NO_ROWS
 from tastemaker.serving.at_hand import CachedLists, StaticList
@@ -23,10 +20,11 @@ from tastemaker.serving.candidates import MakeIndex
 from tastemaker.serving.context import read_shopper
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
 from tastemaker.serving.index_guard import NoIndex, guarded
+from tastemaker.serving.item_features import ItemFeatures
 from tastemaker.serving.lower_rungs import list_at_hand
 from tastemaker.serving.making import Breakers, Made, Order, Parts, Unreachable
 from tastemaker.serving.pipeline import whole_list
-from tastemaker.serving.ranking import RankFunction, features_by_view
+from tastemaker.serving.ranking import RankFunction
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
@@ -92,16 +90,16 @@ class Recommender:
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
         self._logged = (*release.layout.names, LIFT, DISCOUNT)
         self._refreshing = threading.Lock()
-        self._items, self._item_views = self._keep_items()
+        self._items = ItemFeatures(reader, release, clock.now_us())
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
         self._make_index = guarded(make_index)
         self._state = read_state(reader, release, None, clock.now_us(), make_index=self._make_index, items=self._items)
-        self._items.number_by(lambda item_id: self._state.catalogue.row(str(item_id)))
+        self._items.follow(lambda: self._state.catalogue)
         self._parts = Parts(
             release,
             reader,
             ranker or release.ranker,
-            self._read_items,
+            self._items.read,
             Breakers(
                 # A refresh looks at the store twice a second, and closes it when it is well.
                 CircuitBreaker("online store", retry_s=None),
@@ -168,34 +166,14 @@ class Recommender:
         """
         with self._refreshing:
             old = None if isinstance(self._state.sources.index, NoIndex) else self._state
-            while not self._items.refresh(self._clock.now_us()):
-                pass
             now_us = self._clock.now_us()
+            self._items.refresh(now_us)
             self._state = read_state(
                 self._reader, self._release, old, now_us, make_index=self._make_index, items=self._items
             )
         self._rules.refresh()
         self._refreshed_ns = self._now_ns()
         self._parts.breakers.online_store.close()
-
-    def _keep_items(self) -> tuple[ResidentMatrix, tuple[str, ...]]:
-        """The ranker's features of all items, in this process: they are read by the hundred for each list."""
-        plan = self._reader.plan
-        wanted = {
-            view: features
-            for view, features in features_by_view(self._release.layout).items()
-            if plan.view(view).entities == (names.ENTITY_ITEM,)
-        }
-        popularity = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[self._release.signals.trend]
-        kept = wanted.setdefault(names.VIEW_ITEM_ACTIVITY, [])
-        if popularity not in kept:
-            wanted[names.VIEW_ITEM_ACTIVITY] = [*kept, popularity]
-        return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us()), tuple(wanted)
-
-    def _read_items(
-        self, view: str, rows: npt.NDArray[np.int64], now_us: int, features: Sequence[str]
-    ) -> npt.NDArray[np.float32]:
-        return self._items.matrix_of_rows(view, rows, self._state.catalogue.item_ids.__getitem__, now_us, features)
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
         """Make one list, and what is to be logged of it.
@@ -258,7 +236,7 @@ class Recommender:
             excluded[excluded >= 0],
             now_us,
             StageClock(total_ms, self._now_ns),
-            stale=self._item_views if too_old else (),
+            stale=self._items.views if too_old else (),
             timed=self._timed,
         )
 
