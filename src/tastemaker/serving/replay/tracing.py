@@ -129,15 +129,10 @@ def _indexed(codes: npt.NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[
 
 
 def _passed_over(given: TraceInput) -> dict[str, dict[str, int]]:
-    ids, ranked = given.item_ids, given.candidates.rows
-    kept = np.zeros(len(ids), dtype=np.bool_)
-    kept[ranked] = True
+    ids, ranked = given.item_ids, set(given.candidates.rows.tolist())
     found: dict[str, dict[str, int]] = {}
     for name, retrieved in given.candidates.retrieved.items():
-        rows = retrieved.rows[:_TOLD]
-        places = np.flatnonzero(~kept[rows])
-        if len(places):
-            found[name] = {
-                ids[row]: place + 1 for place, row in zip(places.tolist(), rows[places].tolist(), strict=True)
-            }
+        told = enumerate(retrieved.rows[:_TOLD].tolist(), 1)
+        if over := {ids[row]: place for place, row in told if row not in ranked}:
+            found[name] = over
     return found
