@@ -1,4 +1,4 @@
-"""A shop on Online Retail that serves, changes and breaks, and whose lists go through broker and worker into the lake."""
+"""A shop on Online Retail that serves, changes and breaks; its lists go through broker and worker into the lake."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -118,13 +118,16 @@ class ReplayShop:
 
     def work(self) -> None:
         """The stream worker, from its start until it has read everything."""
-        with closing(open_state(self.settings, self._plan, self.lake)) as state:
-            with closing(self._broker.consumer("workers")) as consumer:
-                worker = Worker(consumer, self._broker.producer(), state, self.lake, self.settings.clock)
-                worker.start()
-                while worker.step(0):
-                    pass
-                worker.close()
+        broker = self._broker
+        with (
+            closing(open_state(self.settings, self._plan, self.lake)) as state,
+            closing(broker.consumer("workers")) as consumer,
+        ):
+            worker = Worker(consumer, broker.producer(), state, self.lake, self.settings.clock)
+            worker.start()
+            while worker.step(0):
+                pass
+            worker.close()
 
     def fail(self, *parts: str) -> None:
         """From now on these fail, and no others; what had failed is asked again."""
