@@ -118,11 +118,12 @@ class ReplayShop:
 
     def work(self) -> None:
         """The stream worker, from its start until it has read everything."""
+        broker = self._broker
         with (
             closing(open_state(self.settings, self._plan, self.lake)) as state,
-            closing(self._broker.consumer("workers")) as consumer,
+            closing(broker.consumer("workers")) as consumer,
         ):
-            worker = Worker(consumer, self._broker.producer(), state, self.lake, self.settings.clock)
+            worker = Worker(consumer, broker.producer(), state, self.lake, self.settings.clock)
             worker.start()
             while worker.step(0):
                 pass
