@@ -36,6 +36,7 @@ def settings(tmp_path):
     config = {
         "service": "bentos.recommender.service:Small",
         "name": "small",
+        "description": "A small service.",  # without one BentoML writes the version into the README
         "include": ["bentos/recommender/*.py"],
         "models": ["tastemaker-release:latest"],
         "labels": {"project": "test"},
