@@ -111,7 +111,6 @@ class RankingModel:
         )
         tier, reason = _tier(request, known, why or why_failed)
         item_ids, rows = order.state.catalogue.item_ids, ranked.candidates.rows[: request.k]
-        scores = np.round(ranked.scores[: request.k].astype(np.float64), 6)
         return RankedItems(
             request_id=request.request_id or order.request_id,
             release=self.release_id,
@@ -119,7 +118,7 @@ class RankingModel:
             tier_reason=reason,
             items=tuple(
                 RankedItem(item_id=item_ids[row], score=score)
-                for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+                for row, score in zip(rows.tolist(), ranked.scores[: request.k].tolist(), strict=True)
             ),
             unknown_items=tuple(dict.fromkeys((*request.unknown_items, *asked.unknown_items, *unknown))),
             retrieved_by=request.release if request.release not in {"", self.release_id} else "",

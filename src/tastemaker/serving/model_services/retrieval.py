@@ -86,11 +86,10 @@ def _tier(order: Order, known: bool, why_unknown: str, why_fewer: str) -> tuple[
 
 
 def _candidates(blend: Blend, item_ids: tuple[str, ...]) -> tuple[Candidate, ...]:
-    """Candidates as they are answered; six decimals of a score are more than float32 holds of most."""
-    scores = np.round(blend.scores.astype(np.float64), 6)
-    named = ~np.isnan(scores)
+    """Candidates as they are answered; scores are exact, so that ranking sees what retrieval saw."""
+    named = ~np.isnan(blend.scores)
     found = []
-    rows = zip(blend.rows.tolist(), scores.tolist(), named.tolist(), strict=True)
+    rows = zip(blend.rows.tolist(), blend.scores.tolist(), named.tolist(), strict=True)
     for place, (row, own, present) in enumerate(rows, 1):
         sources = {name: score for name, score, there in zip(blend.sources, own, present, strict=True) if there}
         found.append(Candidate(item_id=item_ids[row], sources=sources, score=round(1.0 / place, 6)))
