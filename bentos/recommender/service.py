@@ -13,6 +13,7 @@ import bentoml
 
 from tastemaker.errors import ServingError
 from tastemaker.names import RELEASE_MODEL
+from tastemaker.release.champion import read_champion
 from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.access.bounded_http import bound_request_heads
 from tastemaker.serving.access.starting import ending_the_server
@@ -26,8 +27,19 @@ __all__ = ["Recommender", "app"]
 _RELEASE_DIR = "TASTEMAKER_RELEASE_DIR"
 
 
-def _release_dir() -> Path:
-    """The release to serve: the directory of the environment, else the Bento's, else the newest in the model store.
+def _wanted(settings: Settings) -> str:
+    """The champion's id, where it is to be followed; empty for the one release that this process is for."""
+    if not settings.follow_champion or os.environ.get(_RELEASE_DIR):
+        return ""
+    champion = read_champion(settings.releases_dir)
+    return "" if champion is None else champion.release
+
+
+def _release_dir(champion: str = "") -> Path:
+    """The release to serve.
+
+    The directory of the environment, else the champion that is followed, else the Bento's, else the newest in the
+    model store.
 
     Raises:
         ServingError: there is none.
@@ -35,9 +47,9 @@ def _release_dir() -> Path:
     given = os.environ.get(_RELEASE_DIR)
     if given:
         return Path(given)
-    tag = f"{RELEASE_MODEL}:latest"
+    tag = f"{RELEASE_MODEL}:{champion or 'latest'}"
     bento = Recommender.bento  # type: ignore[attr-defined]  # the decorator has made a Service of it
-    if bento is not None:  # what the Bento was built with, even when the store has newer ones
+    if bento is not None and not champion:  # what the Bento was built with, even when the store has newer ones
         tag = next((str(model.tag) for model in bento.info.all_models if model.tag.name == RELEASE_MODEL), tag)
     try:
         return Path(bentoml.models.get(tag).path)
@@ -46,11 +58,11 @@ def _release_dir() -> Path:
 
 
 def _open(settings: Settings) -> AnyRecommender:
-    return open_recommender(settings, _release_dir())
+    return open_recommender(settings, _release_dir(_wanted(settings)))
 
 
 bound_request_heads()  # here, because the worker's server is made right after this module was imported
-app = create_app(_open)
+app = create_app(_open, wanted=_wanted)
 
 
 @bentoml.service(

@@ -51,6 +51,8 @@ class Settings(BaseModel):
         tls_certificate: PEM file of the certificate chain that the collector and the recommender serve with; empty is
             without TLS.
         tls_key: PEM file of its key.
+        follow_champion: whether the recommender serves the release that the champion pointer names, and goes over to
+            another one while it runs; otherwise it serves the release that its Bento was built with. The stack sets it.
         max_in_progress: requests that the collector or the recommender has in progress at once; more are told to come
             back.
     """
@@ -84,6 +86,7 @@ class Settings(BaseModel):
     allow_open: bool = False
     tls_certificate: str = ""
     tls_key: str = ""
+    follow_champion: bool = False
     max_in_progress: int = Field(512, ge=1)
 
     @model_validator(mode="after")

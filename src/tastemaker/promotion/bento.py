@@ -10,10 +10,11 @@ import yaml
 
 from tastemaker.errors import DataError, ServingError
 from tastemaker.names import RELEASE_MODEL
+from tastemaker.promotion.hashing import hash_files, hash_tree
 from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.settings import Settings
 
-__all__ = ["BENTOFILE", "build_bento"]
+__all__ = ["BENTOFILE", "build_bento", "code_of"]
 
 BENTOFILE = Path("bentos/recommender/bentofile.yaml")
 _TAG_PREFIX = "__tag__:"  # how `bentoml build -o tag` marks the one line that counts
@@ -72,6 +73,17 @@ def build_bento(settings: Settings, release: str, *, timeout_s: float = 300) -> 
         tail = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-15:])
         raise ServingError(f"building the Bento of release {release} failed (status {done.returncode}):\n{tail}")
     return tags[-1].strip()
+
+
+def code_of(settings: Settings, tag: str) -> str:
+    """What a Bento runs, without the release in it: a hash of its code; empty where there is no such Bento."""
+    name, _, version = tag.partition(":")
+    source = settings.bentoml_home / "bentos" / name / version / "src"
+    if not version or not source.is_dir():
+        return ""
+    # Its definition names the release, and a process that serves it compiles its code.
+    files = {path: found for path, found in hash_tree(source).items() if path.endswith((".py", ".yaml", ".html"))}
+    return hash_files({path: found for path, found in files.items() if path != BENTOFILE.name})
 
 
 def _free_version(settings: Settings, name: str, release: str) -> str:

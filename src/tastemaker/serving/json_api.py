@@ -1,5 +1,6 @@
 """The typed JSON API: a list for a shopper, by POST with a body or by GET for a terminal."""
 
+from dataclasses import asdict
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -41,7 +42,10 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
             name: {"about": recipe.about, "requires": list(recipe.requires)}
             for name, recipe in recommender.recipes.items()
         }
-        return json_response({"release": recommender.release_id, "version": __version__, "surfaces": surfaces})
+        told: dict[str, Any] = {"release": recommender.release_id, "version": __version__, "surfaces": surfaces}
+        if plane.successor is not None:
+            told["successor"] = asdict(plane.successor)
+        return json_response(told)
 
     async def metrics(request: Request) -> Response:
         body, media_type = plane.metrics.render()

@@ -70,6 +70,20 @@ class ServingMetrics:
         self.release = Gauge(
             "tastemaker_release", "1 for the release that serves.", ["release"], registry=self.registry
         )
+        self.release_pending = Gauge(
+            "tastemaker_release_pending", "1 while another release is wanted than serves.", registry=self.registry
+        )
+        self.release_swaps = Counter(
+            "tastemaker_release_swaps",
+            "Releases that took over from another, and attempts that failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.release_load = Gauge(
+            "tastemaker_release_load_seconds",
+            "How long the release that took over last was in loading.",
+            registry=self.registry,
+        )
 
     def count_list(self, surface: str, response: RecommendationResponse, stages_us: Mapping[str, int]) -> None:
         """Count an answer: its tier, its stages, where its items come from.

@@ -3,6 +3,7 @@
 import logging
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter_ns
@@ -35,7 +36,7 @@ from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_rules import ShopRules
-from tastemaker.serving.shop_state import read_state
+from tastemaker.serving.shop_state import ShopState, read_state
 from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
 from tastemaker.serving.stages.runner import StageClock
@@ -109,7 +110,10 @@ class Recommender:
             ),
             now_ns,
         )
-        self._rules = ShopRules(rules, lambda: self._state)
+        # Nothing in here refers back to the whole: what was replaced is freed at once, without the collector, which
+        # does not look at what has served for long.
+        whole = weakref.ref(self)
+        self._rules = ShopRules(rules, lambda: _state_of(whole))
         self._lists = CachedLists()
         self._static = {
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
@@ -173,6 +177,10 @@ class Recommender:
         self._rules.refresh()
         self._refreshed_ns = self._now_ns()
         self._parts.breakers.online_store.close()
+
+    def close(self) -> None:
+        """Close this thread's connection to the online store."""
+        self._reader.close()
 
     def _keep_items(self) -> tuple[ResidentMatrix, tuple[str, ...]]:
         """The ranker's features of all items, in this process: they are read by the hundred for each list."""
@@ -298,3 +306,9 @@ class Recommender:
             ),
         )
         return response, record
+
+
+def _state_of(whole: "weakref.ref[Recommender]") -> ShopState:
+    recommender = whole()
+    assert recommender is not None, "it calls for this itself"
+    return recommender._state
