@@ -20,6 +20,7 @@ from benchmarks import (
     quality,
     ranker,
     scale_out,
+    serving,
     training_set,
     two_tower,
 )
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "quality": quality.run,
     "ranker": ranker.run,
     "scale_out": scale_out.run,
+    "serving": serving.run,
     "training_set": training_set.run,
     "two_tower": two_tower.run,
 }

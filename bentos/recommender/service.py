@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 import bentoml
 
@@ -21,8 +22,15 @@ from tastemaker.serving.app import create_app, open_recommender
 from tastemaker.serving.data_plane import AnyRecommender
 from tastemaker.settings import Settings
 
-__all__ = ["Recommender", "app"]
+__all__ = ["LEAN", "Recommender", "app"]
 
+LEAN: Final = {
+    "workers": 1,  # one warm model and one set of metrics per process; scale by replicas
+    "traffic": {"timeout": 5},  # each request leaves a timer for this long, so a minute's default makes memory grow
+    "tracing": {"excluded_urls": [".*"]},  # its middleware builds a span for every request even at sample rate 0
+    "logging": {"access": {"enabled": False}},
+    "metrics": {"enabled": False},  # BentoML's have a series for every path that anyone asks for; ours are at /metrics
+}
 # A release outside any Bento and model store, such as one that a storage initializer has mounted.
 _RELEASE_DIR = "TASTEMAKER_RELEASE_DIR"
 
@@ -65,14 +73,7 @@ bound_request_heads()  # here, because the worker's server is made right after t
 app = create_app(_open, wanted=_wanted)
 
 
-@bentoml.service(
-    name="tastemaker-recommender",
-    workers=1,  # one warm model and one set of metrics per process; scale by replicas
-    traffic={"timeout": 5},  # each request leaves a timer for this long, so a minute's default makes memory grow
-    tracing={"excluded_urls": [".*"]},  # its middleware builds a span for every request even at sample rate 0
-    logging={"access": {"enabled": False}},
-    metrics={"enabled": False},  # BentoML's have a series for every path that anyone asks for; ours are at /metrics
-)
+@bentoml.service(name="tastemaker-recommender", **LEAN)
 @bentoml.asgi_app(app)
 class Recommender:
     """Loads in the background: the port answers at once, and ``/v2/health/ready`` once lists are served."""

@@ -9,7 +9,8 @@ from store_rows import OTHER, TOPIC, VIEW, digest, pairs, put
 from tastemaker.errors import DataError
 from tastemaker.features.keys import join_key
 from tastemaker.features.stores.opening import open_online_reader, open_online_store
-from tastemaker.features.stores.protocol import OnlineStore, Row, StoreReader
+from tastemaker.features.stores.protocol import GlancingReader, OnlineStore, Row, StoreReader
+from tastemaker.features.stores.tailed import as_tailed
 
 WEIRD = ["", "nul\0nul", "a\x1fb", "\x1besc", "üñí😀", "{tag}", "*?[x]\\^", "x" * 256, "u:1:2", "'\";--", "\\u0000"]
 
@@ -46,6 +47,39 @@ def test_strange_keys_are_rows_of_their_own(store: OnlineStore, reader: StoreRea
     for first in WEIRD:
         expected = sorted(join_key((first, second)) for second in WEIRD)
         assert [key for key, _ in reader.scan(VIEW, first)] == expected
+
+
+def test_one_look_finds_what_rows_and_scans_find_also_after_more_was_written(
+    store: OnlineStore, reader: StoreReader
+) -> None:
+    if not isinstance(reader, GlancingReader):
+        pytest.skip("this store is read in one look by no means of its own")
+    keys = [join_key(name) for name in WEIRD]
+    rows = [(view, key) for view in (VIEW, OTHER, "view@none") for key in (*keys, "nobody")]
+    scans = [(view, name) for view in (VIEW, "view@none") for name in (*WEIRD, "nobody")]
+
+    def compare() -> int:
+        found, listed = reader.glance(rows, scans)
+        assert found == [reader.rows(view, [key])[0] for view, key in rows]
+        assert listed == [reader.scan(view, name) for view, name in scans]
+        return sum(row is not None for row in found) + sum(map(len, listed))
+
+    assert compare() == 0
+    several = [join_key((first, second)) for first in WEIRD for second in WEIRD[:3]]
+    with store.transaction() as tx:
+        tx.put(VIEW, [*keys, *several], [1] * len([*keys, *several]), [b"x" * 8] * len([*keys, *several]))
+    assert compare() == compare() == len(keys) + len(several)
+    with store.transaction() as tx:
+        tailed = as_tailed(tx)
+        if tailed is not None:
+            tailed.append(VIEW, [keys[3], several[0]], [7, 7], [b"y" * 8] * 2)
+            tailed.append(OTHER, [keys[4], join_key((WEIRD[4], "new"))], [8, 8], [b"z" * 8] * 2)
+        else:
+            tx.put(OTHER, [keys[4]], [8], [b"z" * 8])
+    assert compare() == len(keys) + len(several) + 1
+    with store.transaction() as tx:
+        tx.delete(VIEW, keys[:2])
+    assert compare() == len(keys) + len(several) - 1
 
 
 def test_a_nul_that_nobody_escaped_is_part_of_a_key(store: OnlineStore, reader: StoreReader) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "newest_first",
     "pack_history",
     "unpack_history",
+    "unpack_items",
 ]
 
 # What a last_n may list.
@@ -115,6 +116,34 @@ def unpack_history(packed: bytes | None, now_us: int | None = None, n: int | Non
         events, end = _unpack(packed, end, now_us, n)
     merged = sorted(by_id.values(), key=lambda event: (event.occurred_us, event.event_id), reverse=True)
     return merged if n is None else merged[:n]
+
+
+def unpack_items(packed: bytes | None, now_us: int | None, n: int) -> list[tuple[str, str, int]]:
+    """Item, type and time of the events that :func:`unpack_history` gives, which is all that a list is made from."""
+    if not packed:
+        return []
+    texts = 8 + int.from_bytes(packed[:8], "little") * _FIXED.size
+    words = _FIXED.iter_unpack(packed[8:texts])
+    raw = packed[texts:]
+    if not raw.isascii():  # or several states, one after the other, whose words are rarely ASCII
+        return _items(unpack_history(packed, now_us, n))
+    heap = raw.decode("ascii")
+    found: list[tuple[str, str, int]] = []
+    at = 0
+    for at_us, _, _, event_size, item_size, type_size, category_size in words:
+        item = at + event_size
+        kind = item + item_size
+        end = kind + type_size
+        if len(found) < n and (now_us is None or at_us < now_us):
+            found.append((heap[item:kind], heap[kind:end], at_us))
+        at = end + category_size - 1 if category_size else end
+    if at + -at % 8 != len(raw):  # another state follows
+        return _items(unpack_history(packed, now_us, n))
+    return found
+
+
+def _items(events: list[HistoryEvent]) -> list[tuple[str, str, int]]:
+    return [(event.item_id, event.type, event.occurred_us) for event in events]
 
 
 def _unpack(packed: bytes, begin: int, now_us: int | None, n: int | None) -> tuple[list[HistoryEvent], int]:

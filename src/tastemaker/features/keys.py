@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["bucket_of", "first_of", "join_key", "join_keys", "prefix_range", "split_key"]
+__all__ = ["bucket_of", "first_of", "join_key", "join_keys", "prefix_range", "second_ids", "split_key"]
 
 _SEPARATOR: Final = "\x1f"
 _ESCAPE: Final = "\x1b"
@@ -46,6 +46,12 @@ def join_keys(keys: Sequence[str | Sequence[str]]) -> list[str]:
 def split_key(key: str) -> tuple[str, ...]:
     """The ids of a key."""
     return tuple(_unescape(part) for part in key.split(_SEPARATOR))
+
+
+def second_ids(keys: Sequence[str], first: str) -> list[str]:
+    """The second ids of keys of two ids that begin with ``first``."""
+    begin = len(_escape(first)) + 1
+    return [_unescape(key[begin:]) for key in keys]
 
 
 def first_of(key: str) -> str:

@@ -22,7 +22,6 @@ from tastemaker.retrieval.trending import Trending
 
 __all__ = ["DERIVED", "RankingLayout", "ranking_matrix"]
 
-_DAY_US = 86_400_000_000
 SOURCES: Final = (names.SOURCE_REPEAT, names.SOURCE_COVISITATION, names.SOURCE_TWO_TOWER, names.SOURCE_TRENDING)
 DERIVED: Final = (
     "two_tower",
@@ -95,38 +94,29 @@ def ranking_matrix(
     Returns:
         float32 ``[n, layout.names]``; NaN where a price or a vector is not known.
     """
-    rows = candidates.rows
-    named = {source: ~np.isnan(candidates.scores[:, at]) for at, source in enumerate(candidates.sources)}
-    price = catalogue.log_price[rows]
-    created = catalogue.created_us[rows]
-    derived = [
-        catalogue.vectors[rows] @ query.vector if query.vector is not None else np.full(len(rows), np.nan),
+    from tastemaker.release.derived_kernel import fill_derived  # compiled code is loaded where it runs
+
+    rows, first = candidates.rows, stored.shape[1]
+    matrix = np.empty((len(rows), first + len(DERIVED)), dtype=np.float32)
+    matrix[:, :first] = stored
+    places = {source: at for at, source in enumerate(candidates.sources)}
+    vector = query.vector
+    fill_derived(
+        matrix,
+        first,
+        rows,
+        np.full(len(rows), np.nan, dtype=np.float32) if vector is None else catalogue.vectors[rows] @ vector,
         covisitation.of(rows, query.anchors, query.anchor_weights),
         covisitation.of(rows, query.habits, query.habit_weights),
-        np.full(len(rows), len(query.owned)),
-        trending.scores[rows],
-        _category_share(rows, query, catalogue),
-        np.abs(price - _usual_price(query, catalogue)),
-        np.maximum(now_us - created, 0) / _DAY_US,
-        *(named.get(source, np.zeros(len(rows))) for source in SOURCES),
-    ]
-    return np.concatenate([stored, np.stack(derived, axis=1).astype(np.float32)], axis=1)
-
-
-def _category_share(rows: npt.NDArray[np.int64], query: Query, catalogue: Catalogue) -> npt.NDArray[np.float64]:
-    """Share of the shopper's habits in each candidate's category; 0 without a category."""
-    leaf = catalogue.leaf
-    own = leaf[query.habits]
-    total = np.bincount(
-        own[own >= 0], weights=query.habit_weights[own >= 0], minlength=max(len(catalogue.categories), 1)
+        len(query.owned),
+        trending.scores,
+        catalogue.leaf,
+        query.habits,
+        query.habit_weights,
+        catalogue.log_price,
+        catalogue.created_us,
+        now_us,
+        candidates.scores,
+        np.array([places.get(source, -1) for source in SOURCES], dtype=np.int64),
     )
-    share = total / max(float(query.habit_weights.sum()), 1e-9)  # of no habits, bincount gives integers
-    return np.where(leaf[rows] >= 0, share[leaf[rows]], 0.0)
-
-
-def _usual_price(query: Query, catalogue: Catalogue) -> float:
-    """The mean logarithmic price of what the shopper deals with; NaN where none is known."""
-    prices = catalogue.log_price[query.habits]
-    known = ~np.isnan(prices)
-    total = float(query.habit_weights[known].sum())
-    return float(prices[known] @ query.habit_weights[known]) / total if total > 0 else float("nan")
+    return matrix

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.retrieval.source import Query, Retrieved, Source
+from tastemaker.retrieval.source import NO_ROWS, Query, Retrieved, Source
 
 __all__ = ["Blend", "blend", "unite"]
 
@@ -63,24 +63,18 @@ def unite(names: tuple[str, ...], retrieved: Mapping[str, Retrieved]) -> Blend:
         names: of the sources, in the order of their turns; one that gave nothing may be missing in ``retrieved``.
         retrieved: what they gave, by name.
     """
-    ranks, rows, columns, values = [], [], [], []
-    for column, name in enumerate(names):
-        found = retrieved.get(name)
-        if found is None:
-            continue
-        ranks.append(np.arange(len(found.rows)) * len(names) + column)
-        rows.append(found.rows)
-        columns.append(np.full(len(found.rows), column))
-        values.append(found.scores)
-    if not rows:
-        empty = np.zeros((0, len(names)), dtype=np.float32)
-        return Blend(np.zeros(0, dtype=np.int64), empty, names, retrieved)
-    all_rows = np.concatenate(rows)
-    turn = np.argsort(np.concatenate(ranks), kind="stable")
-    unique, first, inverse = np.unique(all_rows[turn], return_index=True, return_inverse=True)
-    order = np.argsort(first)  # by the best turn at which any source named the row
-    place = np.empty(len(unique), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    scores = np.full((len(order), len(names)), np.nan, dtype=np.float32)
-    scores[place[inverse], np.concatenate(columns)[turn]] = np.concatenate(values)[turn]
-    return Blend(unique[order], scores, names, retrieved)
+    from tastemaker.retrieval.unite_kernel import take_turns  # compiled code is loaded where it runs
+
+    found = [(column, retrieved[name]) for column, name in enumerate(names) if name in retrieved]
+    if not found:
+        return Blend(NO_ROWS, np.zeros((0, len(names)), dtype=np.float32), names, retrieved)
+    starts = np.zeros(len(found) + 1, dtype=np.int64)
+    np.cumsum([len(one.rows) for _, one in found], out=starts[1:])
+    rows, scores = take_turns(
+        np.concatenate([one.rows for _, one in found]),
+        np.concatenate([one.scores for _, one in found]),
+        starts,
+        np.array([column for column, _ in found], dtype=np.int64),
+        len(names),
+    )
+    return Blend(rows, scores, names, retrieved)

@@ -15,6 +15,8 @@ from tastemaker.retrieval.categories import Categories
 __all__ = ["Catalogue"]
 
 Encoder = Callable[[Sequence[Item], Sequence[int]], npt.NDArray[np.float32]]
+# The type of a column, and what it says of an item; None is one that was removed.
+_Column = tuple[type[np.generic], Callable[[Item | None], Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +48,12 @@ class Catalogue:
     @cached_property
     def present(self) -> npt.NDArray[np.bool_]:
         """Bool ``[rows]``: known and not removed."""
-        return np.array([item is not None for item in self.items], dtype=np.bool_)
+        return self._worked_out("present")
 
     @cached_property
     def servable(self) -> npt.NDArray[np.bool_]:
         """Bool ``[rows]``: known, not removed, and available."""
-        return np.array([_servable(item) for item in self.items], dtype=np.bool_)
+        return self._worked_out("servable")
 
     @cached_property
     def categories(self) -> Categories:
@@ -61,8 +63,7 @@ class Catalogue:
     @cached_property
     def leaf(self) -> npt.NDArray[np.int64]:
         """int64 ``[rows]``: number of the item's category path; -1 without one."""
-        code = self.categories.code
-        return np.array([code(item.category) if item else -1 for item in self.items], dtype=np.int64)
+        return self._worked_out("leaf")
 
     @cached_property
     def brands(self) -> Categories:
@@ -72,23 +73,22 @@ class Catalogue:
     @cached_property
     def brand(self) -> npt.NDArray[np.int64]:
         """int64 ``[rows]``: number of the item's brand; -1 without one."""
-        code = self.brands.code
-        return np.array([code(_brand(item)) for item in self.items], dtype=np.int64)
+        return self._worked_out("brand")
 
     @cached_property
     def stock(self) -> npt.NDArray[np.float32]:
         """float32 ``[rows]``: pieces, of the attribute ``stock``; NaN where it is not known or no number."""
-        return np.array([_number(item, "stock") for item in self.items], dtype=np.float32)
+        return self._worked_out("stock")
 
     @cached_property
     def margin(self) -> npt.NDArray[np.float32]:
         """float32 ``[rows]``: in any one unit, of the attribute ``margin``; NaN where not known or no number."""
-        return np.array([_number(item, "margin") for item in self.items], dtype=np.float32)
+        return self._worked_out("margin")
 
     @cached_property
     def price(self) -> npt.NDArray[np.float64]:
         """float64 ``[rows]``: price, NaN where it is not known."""
-        return np.array([_price(item) for item in self.items], dtype=np.float64)
+        return self._worked_out("price")
 
     @cached_property
     def log_price(self) -> npt.NDArray[np.float32]:
@@ -98,7 +98,25 @@ class Catalogue:
     @cached_property
     def created_us(self) -> npt.NDArray[np.int64]:
         """int64 ``[rows]``: when the item entered the catalogue; 0 for removed ones."""
-        return np.array([_created_us(item) for item in self.items], dtype=np.int64)
+        return self._worked_out("created_us")
+
+    def _columns(self) -> dict[str, _Column]:
+        """What is read off each item, by the name of the property."""
+        category, brand = self.categories.code, self.brands.code
+        return {
+            "present": (np.bool_, lambda item: item is not None),
+            "servable": (np.bool_, lambda item: item is not None and item.available),
+            "leaf": (np.int64, lambda item: category(item.category) if item else -1),
+            "brand": (np.int64, lambda item: brand((item.brand,)) if item and item.brand is not None else -1),
+            "stock": (np.float32, lambda item: _number(item, "stock")),
+            "margin": (np.float32, lambda item: _number(item, "margin")),
+            "price": (np.float64, lambda item: np.nan if item is None or item.price is None else item.price),
+            "created_us": (np.int64, lambda item: to_us(item.created_at) if item else 0),
+        }
+
+    def _worked_out(self, name: str) -> npt.NDArray[Any]:
+        dtype, value_of = self._columns()[name]
+        return np.array([value_of(item) for item in self.items], dtype=dtype)
 
     def row(self, item_id: str) -> int:
         """The row of an id, -1 for an unknown one."""
@@ -155,22 +173,10 @@ class Catalogue:
         row_of.update((following.item_ids[row], row) for row in rows if row >= len(self))
         given["row_of"] = row_of
         given["categories"], given["brands"] = self.categories, self.brands
-        code, brand_code = self.categories.code, self.brands.code
-        columns: dict[str, Callable[[Item | None], Any]] = {
-            "present": lambda item: item is not None,
-            "servable": _servable,
-            "leaf": lambda item: code(item.category) if item else -1,
-            "brand": lambda item: brand_code(_brand(item)),
-            "stock": lambda item: _number(item, "stock"),
-            "margin": lambda item: _number(item, "margin"),
-            "price": _price,
-            "created_us": _created_us,
-        }
-        for name, value_of in columns.items():
+        for name, (dtype, value_of) in self._columns().items():
             if name in own:
-                before = own[name]
-                column = np.zeros(len(following), dtype=before.dtype)
-                column[: len(before)] = before
+                column = np.zeros(len(following), dtype=dtype)
+                column[: len(self)] = own[name]
                 column[rows] = [value_of(following.items[row]) for row in rows]
                 given[name] = column
         if "log_price" in own and "price" in given:
@@ -178,18 +184,6 @@ class Catalogue:
             column[: len(self)] = own["log_price"]
             column[rows] = np.log1p(given["price"][rows])
             given["log_price"] = column
-
-
-def _servable(item: Item | None) -> bool:
-    return item is not None and item.available
-
-
-def _price(item: Item | None) -> float:
-    return np.nan if item is None or item.price is None else item.price
-
-
-def _brand(item: Item | None) -> tuple[str, ...]:
-    return () if item is None or item.brand is None else (item.brand,)
 
 
 def _number(item: Item | None, attribute: str) -> float:
@@ -200,7 +194,3 @@ def _number(item: Item | None, attribute: str) -> float:
         return float(item.attributes[attribute])
     except ValueError:
         return np.nan
-
-
-def _created_us(item: Item | None) -> int:
-    return to_us(item.created_at) if item else 0

@@ -1,6 +1,5 @@
 """Popular in a category: what everybody buys there these days."""
 
-import threading
 from typing import Final
 
 import numpy as np
@@ -37,7 +36,6 @@ class CategoryPopular:
     ) -> None:
         self._categories, self._leaf, self._servable, self._scores = categories, leaf, servable, scores
         self._known: dict[str, npt.NDArray[np.int64]] = {}
-        self._lock = threading.Lock()
 
     def retrieve(self, query: Query, n: int) -> Retrieved:
         """Items of the page's category, else of the category of the request's first item that has one."""
@@ -58,7 +56,5 @@ class CategoryPopular:
             if not len(codes):
                 return NO_ROWS
             rows = np.flatnonzero(np.isin(self._leaf, codes) & self._servable)
-            known = most(rows.astype(np.int64), self._scores[rows], _KEPT)
-            with self._lock:
-                self._known[category] = known
+            known = self._known[category] = most(rows.astype(np.int64), self._scores[rows], _KEPT)
         return known

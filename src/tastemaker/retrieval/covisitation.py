@@ -1,7 +1,6 @@
 """Co-visitation: what others had together with the items that this shopper dealt with."""
 
 import threading
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,8 +11,8 @@ from tastemaker.retrieval.source import NO_CANDIDATES, Query, Retrieved
 
 __all__ = ["Covisitation", "ItemNeighbours"]
 
-# Up to here a sum over the whole catalogue is quicker than one over the neighbours that occur.
-_DENSE: Final = 1 << 15
+# Cosines of two items that have nothing to do with each other stay below this.
+_UNRELATED: Final = 0.3
 
 
 class Covisitation:
@@ -36,10 +35,6 @@ class Covisitation:
         """How many items training knew."""
         return len(self._items)
 
-    def strongest(self, row: int) -> float:
-        """The largest weight among an item's neighbours; 0 for an item that training did not know."""
-        return float(self._weights[row].max(initial=0.0)) if row < len(self._weights) else 0.0
-
     def of(
         self,
         candidates: npt.NDArray[np.int64],
@@ -53,12 +48,25 @@ class Covisitation:
             rows: of the items that count, each once.
             weights: float32, how much each counts.
         """
-        neighbours, contributions = self._contributions(rows, weights)
-        where = self._places(candidates)[neighbours]
-        self._forget(candidates)
-        hit = where >= 0
-        sums = np.bincount(where[hit], weights=contributions[hit], minlength=len(candidates))
-        return sums.astype(np.float32)
+        from tastemaker.retrieval.covisitation_kernel import sums_of  # compiled code is loaded where it runs
+
+        return sums_of(self._items, self._weights, candidates, rows, weights, self._sums())
+
+    def likeness(
+        self, candidates: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], cosines: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """How much candidates go with some items, 0 to 1, float32 ``[candidates, rows]``.
+
+        Half is what others had together, half what the towers say. An item does not go with itself.
+
+        Args:
+            candidates: rows.
+            rows: of the items.
+            cosines: float32 ``[candidates, rows]``, of their vectors.
+        """
+        from tastemaker.retrieval.covisitation_kernel import likeness
+
+        return likeness(self._items, self._weights, candidates, rows, cosines, _UNRELATED, self._sums())
 
     def retrieve(self, query: Query, n: int) -> Retrieved:
         """Items by the weighted sum over the shopper's anchors."""
@@ -68,56 +76,29 @@ class Covisitation:
         """The ``n`` items with the largest weighted sum over the neighbourhoods of some items; ties by row."""
         if not len(rows) or not n:
             return NO_CANDIDATES
-        neighbours, contributions = self._contributions(rows, weights)
-        if len(self._items) <= _DENSE:
-            sums = np.bincount(neighbours, weights=contributions, minlength=len(self._items)).astype(np.float32)
-            found = np.flatnonzero(sums > 0)
-            scores = sums[found]
-        else:
-            found, inverse = np.unique(neighbours, return_inverse=True)
-            scores = np.bincount(inverse, weights=contributions, minlength=len(found)).astype(np.float32)
-            found, scores = found[scores > 0].astype(np.int64), scores[scores > 0]
-        if n < len(found):
-            top = np.argpartition(-scores, n - 1)[:n]
-            found, scores = found[top], scores[top]
-        order = np.lexsort((found, -scores))
-        return Retrieved(found[order], scores[order])
+        from tastemaker.retrieval.covisitation_kernel import nearest_neighbours
 
-    def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
-        """For each candidate the anchor with the largest contribution, where there is one."""
-        anchors = query.anchors < len(self._items)
-        rows, weights = query.anchors[anchors], query.anchor_weights[anchors]
-        where = self._places(candidates)[self._items[rows]]
-        self._forget(candidates)
-        value = np.where(where >= 0, self._weights[rows] * weights[:, None], 0.0)
-        anchor, column = np.nonzero(value > 0)
-        order = np.argsort(value[anchor, column], kind="stable")  # the largest is written last, and stays
-        best = dict(zip(where[anchor, column][order].tolist(), rows[anchor[order]].tolist(), strict=True))
-        return {int(candidates[index]): row for index, row in best.items()}
+        return Retrieved(*nearest_neighbours(self._items, self._weights, rows, weights, n, self._sums()))
 
-    def _contributions(
-        self, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Neighbours of some items, flat, and what each of them adds."""
-        known = rows < len(self._items)
-        if not known.all():
-            rows, weights = rows[known], weights[known]
-        return self._items[rows].ravel(), (self._weights[rows] * weights[:, None]).ravel()
+    def because(
+        self,
+        candidates: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> dict[int, int]:
+        """For each candidate the item with the largest contribution, where there is one; arguments as of :meth:`of`."""
+        from tastemaker.retrieval.covisitation_kernel import strongest_link
 
-    def _places(self, candidates: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Where each item is among the candidates, -1 for the others: one array per thread, used again and again.
+        link = strongest_link(self._items, self._weights, candidates, rows, weights, self._sums())
+        found = link >= 0
+        return dict(zip(candidates[found].tolist(), link[found].tolist(), strict=True))
 
-        A fresh array of the catalogue's size would cost a large shop more than all the rest of a request.
-        """
-        places: npt.NDArray[np.int32] | None = getattr(self._threads, "places", None)
-        if places is None:
-            places = self._threads.places = np.full(len(self._items), -1, dtype=np.int32)
-        known = candidates < len(places)
-        places[candidates[known]] = np.flatnonzero(known)
-        return places
-
-    def _forget(self, candidates: npt.NDArray[np.int64]) -> None:
-        self._threads.places[candidates[candidates < len(self._items)]] = -1
+    def _sums(self) -> npt.NDArray[np.float64]:
+        """Zeros, one per item: one array per thread, which every loop leaves as it was."""
+        sums: npt.NDArray[np.float64] | None = getattr(self._threads, "sums", None)
+        if sums is None:
+            sums = self._threads.sums = np.zeros(len(self._items))
+        return sums
 
 
 class ItemNeighbours:
@@ -140,7 +121,7 @@ class ItemNeighbours:
 
     def because(self, query: Query, candidates: npt.NDArray[np.int64]) -> dict[int, int]:
         """For each candidate the item of the request that it goes with most, where there is one."""
-        return self._table.because(replace(query, anchors=query.items, anchor_weights=self._alike(query)), candidates)
+        return self._table.because(candidates, query.items, self._alike(query))
 
     @staticmethod
     def _alike(query: Query) -> npt.NDArray[np.float32]:

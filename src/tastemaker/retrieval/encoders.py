@@ -1,7 +1,7 @@
 """The exported towers: items to vectors, histories to vectors. The same calls in training and in serving."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from tastemaker.retrieval.weighted_mean import WeightedMeanQuery
 
 __all__ = ["History", "ItemEncoder", "QueryEncoder", "type_codes"]
 
+_PIECE: Final = 8_192  # items at a time; all of a large shop's at once would take gigabytes
 # rows, event types (indices), times in microseconds; newest first
 History = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -44,6 +45,10 @@ class ItemEncoder:
             items: what the catalogue says of them.
             rows: of each in the release's vocabulary, -1 for an item that training did not know.
         """
+        found = [self._vectors(items[at : at + _PIECE], rows[at : at + _PIECE]) for at in range(0, len(items), _PIECE)]
+        return np.concatenate(found)
+
+    def _vectors(self, items: Sequence[Item], rows: Sequence[int]) -> npt.NDArray[np.float32]:
         content = encode_content(item_facts(items), self._scale)
         return np.asarray(self._tower.ask(rows=np.asarray(rows, dtype=np.int32), **vars(content)), dtype=np.float32)
 

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker import names
+from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.source import NO_CANDIDATES, Query, Retrieved
 
 __all__ = ["NewItems"]
 
-_DAY_US: Final = 86_400_000_000
 _DAYS: Final = 30
 _POOL: Final = 1_000
 
@@ -44,7 +44,7 @@ class NewItems:
 
     def retrieve(self, query: Query, n: int) -> Retrieved:
         """Items of at most 30 days; the score is the cosine to the shopper, or for nobody the share of time left."""
-        ages = (query.now_us - self._created) / _DAY_US
+        ages = (query.now_us - self._created) / DAY_US
         young = int(np.searchsorted(ages, _DAYS))  # ages ascend
         if not young:
             return NO_CANDIDATES

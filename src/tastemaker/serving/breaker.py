@@ -30,11 +30,6 @@ class CircuitBreaker:
         self._opened: float | None = None
         self.why = ""
 
-    @property
-    def is_open(self) -> bool:
-        """Whether it is open, tries apart."""
-        return self._opened is not None
-
     def allows(self) -> bool:
         """Whether to call the dependency now; while it is open, true once per ``retry_s``."""
         if self._opened is None:
@@ -43,10 +38,11 @@ class CircuitBreaker:
             return False
         with self._lock:
             now = self._clock()
-            if self._opened is not None and now - self._opened < self._retry_s:
+            if self._opened is None:  # it was closed meanwhile
+                return True
+            if now - self._opened < self._retry_s:
                 return False
-            if self._opened is not None:
-                self._opened = now  # the others wait for what comes of this try
+            self._opened = now  # the others wait for what comes of this try
             return True
 
     def succeeded(self) -> None:
@@ -54,26 +50,18 @@ class CircuitBreaker:
         if self._failed or self._opened is not None:
             self.close()
 
-    def failed(self, why: str, *, at_once: bool = False) -> bool:
+    def failed(self, why: str, *, at_once: bool = False) -> None:
         """A call failed, or took too long.
 
         Args:
             why: in words, for the reason of a lower tier.
             at_once: open it now, however often it failed before: the dependency said that it is away.
-
-        Returns:
-            Whether this has opened it.
         """
         with self._lock:
             self._failed += 1
             self.why = why
-            if self._opened is not None:
+            if self._opened is not None or at_once or self._failed >= self._failures:
                 self._opened = self._clock()
-                return False
-            if not at_once and self._failed < self._failures:
-                return False
-            self._opened = self._clock()
-            return True
 
     def close(self) -> None:
         """Call the dependency again."""

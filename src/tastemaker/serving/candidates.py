@@ -1,4 +1,4 @@
-"""The retrieval stage: all sources, blended, after the rules, at most as many as are ranked."""
+"""The candidate sources over one state of the shop, and what rankers are trained on of their candidates."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.parameters import RetrievalParameters
 from tastemaker.retrieval.repeat import DueAgain, RepeatPurchases
 from tastemaker.retrieval.similar import SimilarItems
-from tastemaker.retrieval.source import NO_ROWS, Query, Source
+from tastemaker.retrieval.source import Query, Source
 from tastemaker.retrieval.trending import Trending
-from tastemaker.serving.rules import RuleInput, apply_rules
+from tastemaker.serving.filters import FilterInput, apply_filters
 
-__all__ = ["NO_ROWS", "CandidateSources", "MakeIndex", "find_candidates"]
+__all__ = ["CandidateSources", "MakeIndex", "find_candidates"]
 
 # From vectors float32 [rows, dimension] and bool [rows] to a searchable index of the rows that are true.
 MakeIndex = Callable[[npt.NDArray[np.float32], npt.NDArray[np.bool_]], Source]
@@ -106,38 +106,14 @@ class CandidateSources:
         return {source.name: source for source in self.in_turn} | dict(self.others)
 
 
-def find_candidates(
-    sources: CandidateSources,
-    parameters: RetrievalParameters,
-    query: Query,
-    catalogue: Catalogue,
-    *,
-    excluded: npt.NDArray[np.int64] = NO_ROWS,
-    at_least: int = 0,
-) -> tuple[Blend, dict[str, int]]:
-    """Candidates that may be shown.
+def find_candidates(sources: CandidateSources, parameters: RetrievalParameters, query: Query) -> Blend:
+    """Candidates that a ranker is trained on: of all sources in turn, those that may be shown.
 
     Args:
         sources: where they come from.
         parameters: quotas and limit.
         query: who asks.
-        catalogue: that the sources are over.
-        excluded: rows that the request excludes; sources are asked for that many more.
-        at_least: fill up with popular items until there are so many, if the catalogue has them.
-
-    Returns:
-        The candidates, and how many each rule removed.
     """
-    quotas = {name: quota + len(excluded) for name, quota in parameters.quotas.items() if quota}
-    found = _within_rules(blend(sources.in_turn, quotas, query), catalogue, excluded)
-    if len(found[0].rows) < at_least:
-        quotas[sources.trending.name] = len(catalogue)
-        found = _within_rules(blend(sources.in_turn, quotas, query), catalogue, excluded)
-    return found[0].first(parameters.limit), found[1]
-
-
-def _within_rules(
-    candidates: Blend, catalogue: Catalogue, excluded: npt.NDArray[np.int64]
-) -> tuple[Blend, dict[str, int]]:
-    keep, removed = apply_rules(RuleInput(candidates.rows, catalogue, excluded))
-    return candidates.only(keep), removed
+    found = blend(sources.in_turn, parameters.quotas, query)
+    keep, _ = apply_filters(FilterInput(found.rows, sources.catalogue))
+    return found.only(keep).first(parameters.limit)

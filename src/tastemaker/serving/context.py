@@ -10,10 +10,9 @@ import numpy.typing as npt
 from tastemaker import names
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.reading.reader import FeatureReader
-from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.encoders import History, QueryEncoder
-from tastemaker.retrieval.interest import combine, freshness, recency, type_weights
+from tastemaker.retrieval.interest import type_weights
 from tastemaker.retrieval.parameters import IntentParameters
 from tastemaker.retrieval.source import Query
 from tastemaker.serving.exposure import NO_EXPOSURE, Exposure
@@ -89,40 +88,34 @@ def read_shopper(
         now_us: the moment, in microseconds.
         intent: how long a fresh event says what the visit is about.
     """
+    from tastemaker.retrieval.interest_kernel import weigh  # compiled code is loaded where lists are made
+
     asked = ((names.VIEW_USER_HISTORY, user), (names.VIEW_SESSION_HISTORY, session))
     histories = {view: tuple(reader.history(view, key, now_us)) for view, key in asked if key}
-    events = list(dict.fromkeys(event for read in histories.values() for event in read))  # one in both counts once
-    ordered = sorted(events, key=lambda event: -event[2])  # stable: within a moment in the store's order
-    rows = catalogue.rows([event[0] for event in ordered])
-    types = np.array([_TYPE_INDEX[event[1]] for event in ordered], dtype=np.int64)
-    times = np.array([event[2] for event in ordered], dtype=np.int64)
-    useful = (rows >= 0) & (_WEIGHTS[types] > 0) if ordered else np.zeros(0, dtype=np.bool_)
-    rows, types, times = rows[useful], types[useful], times[useful]
+    events = _newest_first([events for events in histories.values() if events])
+    rows = catalogue.rows([event[0] for event in events])
+    types = np.array([_TYPE_INDEX[event[1]] for event in events], dtype=np.int64)
+    times = np.array([event[2] for event in events], dtype=np.int64)
+    useful = (rows >= 0) & (_WEIGHTS[types] > 0)
+    if not useful.all():
+        rows, types, times = rows[useful], types[useful], times[useful]
 
     item_ids, values = reader.scan(names.VIEW_USER_ITEM_ACTIVITY, user, now_us) if user else ([], _nothing(reader))
     owned = catalogue.rows(item_ids)
     bought = (owned >= 0) & (values[:, signals.own_count] > 0)
-    owned, values = owned[bought], values[bought]
-
-    ages = (now_us - times) / DAY_US
-    no_purchase = types != _TYPE_INDEX[TARGET]
-    fresh = _WEIGHTS[types] * freshness(ages, intent.half_life_minutes) * no_purchase
-    intent_rows, intent_weights = combine(rows, fresh)
-    anchors, anchor_weights = _anchors(rows, _WEIGHTS[types] * recency(ages), fresh)
-    # Most purchases of the history are among the owned items; those of a session before its login are not.
-    extra = no_purchase | ~np.isin(rows, owned)
-    once = np.full(len(owned), _WEIGHTS[_TYPE_INDEX[TARGET]])
-    habits, habit_weights = combine(
-        np.concatenate([owned, rows[extra]]), np.concatenate([once, _WEIGHTS[types[extra]]])
+    if not bought.all():
+        owned, values = owned[bought], values[bought]
+    anchors, anchor_weights, habits, habit_weights, wanted, wanted_weights = weigh(
+        rows, types, times, owned, _WEIGHTS, _TYPE_INDEX[TARGET], now_us, float(intent.half_life_minutes)
     )
     query = Query(
         vector=None,
         anchors=anchors,
         anchor_weights=anchor_weights,
         habits=habits,
-        habit_weights=np.minimum(habit_weights, 1.0),
-        intent=intent_rows,
-        intent_weights=intent_weights,
+        habit_weights=habit_weights,
+        intent=wanted,
+        intent_weights=wanted_weights,
         owned=owned,
         owned_scores=values[:, signals.own_decayed],
         owned_due=_due(values, signals),
@@ -131,13 +124,12 @@ def read_shopper(
     return ShopperContext(user, (rows, types, times), query, values, histories)
 
 
-def _anchors(
-    rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32], fresh: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Rows and weights, sum 1: the whole history, of which fresh intent takes up to half, however long it is."""
-    share = 0.5 * (1.0 - np.exp(-float(fresh.sum())))
-    mixed = (1.0 - share) * weights / max(float(weights.sum()), 1e-9) + share * fresh / max(float(fresh.sum()), 1e-9)
-    return combine(rows, mixed.astype(np.float32))
+def _newest_first(histories: Sequence[Sequence[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:
+    """The events of some histories, newest first; one in several of them counts once."""
+    events = list(dict.fromkeys(event for events in histories for event in events))
+    if len(histories) > 1:
+        events.sort(key=lambda event: -event[2])  # stable: within a moment in the store's order
+    return events
 
 
 def _due(values: npt.NDArray[np.float32], signals: Signals) -> npt.NDArray[np.float32]:

@@ -163,9 +163,9 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         candidates: all that were ranked, best first.
         features: the ranking features of the final items, by item id, in the order of ``feature_names``.
         feature_names: names of the columns of ``features``: those of the ranking service first, in its order.
-        histories: what the query and the session's rules were made of: by history view, the shopper's events as they
+        histories: what the query and the session's filters were made of: by history view, the shopper's events as they
             were read, newest first, each ``(item, type, occurred_at in microseconds)``.
-        rules: names of the rules that removed something, with how many items each removed.
+        rules: names of the recipe's filters that removed something, with how many items each removed.
         items: ids of the final list, best first.
         propensities: probability with which each final item was shown at its place; 1 where nothing was random.
         propensity: whether these are marginal, or conditional on the items at the places before.

@@ -1,7 +1,7 @@
 """What a shopper was shown and did not want: impressions and dislikes, which say more about a list than about taste."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.recipe import SessionPolicy
 
 __all__ = ["NO_EXPOSURE", "Exposure", "read_exposure", "shown_discount"]
 
-DISMISSAL: Final = "dislike"
-_HOUR_US: Final = 3_600_000_000
+_DISMISSAL: Final = "dislike"
+_HOUR_US: Final = DAY_US // 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,22 @@ def read_exposure(
     read = {view: events for view, events in found.items() if events}
     if not read:
         return NO_EXPOSURE
-    events: Counter[tuple[str, str, int]] = Counter()
-    for one in read.values():
-        events |= Counter(one)
-    listed = list(events.elements())
+    listed = _once(list(read.values()))
     rows = catalogue.rows(item_id for item_id, _, _ in listed)
     known = rows >= 0
-    dismissed = np.array([kind == DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
+    dismissed = np.array([kind == _DISMISSAL for _, kind, _ in listed], dtype=np.bool_)
     times = np.array([time_us for _, _, time_us in listed], dtype=np.int64)
     return Exposure(rows[known], dismissed[known], times[known], read)
+
+
+def _once(histories: list[tuple[tuple[str, str, int], ...]]) -> Sequence[tuple[str, str, int]]:
+    """The events of some histories, one that is in several of them once."""
+    if len(histories) == 1:
+        return histories[0]
+    events: Counter[tuple[str, str, int]] = Counter()
+    for one in histories:
+        events |= Counter(one)
+    return list(events.elements())
 
 
 def shown_discount(

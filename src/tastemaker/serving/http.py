@@ -16,9 +16,11 @@ from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
 __all__ = [
     "MAX_BODY_BYTES",
     "Handler",
+    "in_protocol",
     "json_response",
     "measured",
     "problem_body",
+    "problem_of",
     "protocol_problem_body",
     "read_body",
     "refusal_body",
@@ -78,10 +80,14 @@ def protocol_problem_body(problem: ApiProblem) -> dict[str, Any]:
     return {"error": f"{problem}; {problem.remedy}", "field": problem.field}
 
 
+def in_protocol(path: str) -> bool:
+    """Whether a path is of the Open Inference Protocol, whose errors look otherwise."""
+    return path.startswith(("/v2", "/v1/models"))
+
+
 def refusal_body(problem: ApiProblem, path: str) -> dict[str, Any]:
     """The error body of what is refused before its route is known."""
-    in_protocol = path.startswith(("/v2", "/v1/models"))
-    return protocol_problem_body(problem) if in_protocol else problem_body(problem)
+    return protocol_problem_body(problem) if in_protocol(path) else problem_body(problem)
 
 
 def measured(
@@ -106,7 +112,7 @@ def measured(
         try:
             response = await handler(request)
         except Exception as error:
-            problem = _problem_of(error, name)
+            problem = problem_of(error, name)
             if problem.status == 422:
                 problem.status = contract_status
             response = json_response(body_of(problem), problem.status, problem.headers)
@@ -118,7 +124,13 @@ def measured(
     return endpoint
 
 
-def _problem_of(error: Exception, name: str) -> ApiProblem:
+def problem_of(error: Exception, what: str) -> ApiProblem:
+    """What a caller is told of an error, whatever it is; one that is the server's own is logged.
+
+    Args:
+        error: that ended the request.
+        what: was asked for, for the log.
+    """
     if isinstance(error, ApiProblem):
         return error
     if isinstance(error, ContractError):
@@ -127,5 +139,5 @@ def _problem_of(error: Exception, name: str) -> ApiProblem:
         return ApiProblem(503, "", str(error), "try again in a moment", retry_after_s=NO_RELEASE_RETRY_S)
     if isinstance(error, ClientDisconnect):
         return ApiProblem(400, "body", "the connection was closed before the body ended", "send the whole body")
-    _log.error("%s failed", name, exc_info=error)
+    _log.error("%s failed", what, exc_info=error)
     return ApiProblem(500, "", f"an error of the server: {type(error).__name__}", "the server's log says more")

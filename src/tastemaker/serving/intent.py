@@ -16,9 +16,6 @@ from tastemaker.retrieval.source import Query
 
 __all__ = ["Lift", "lift"]
 
-# Cosines of two items that have nothing to do with each other stay below this.
-_UNRELATED = 0.3
-
 
 @dataclass(frozen=True, eq=False)
 class Lift:
@@ -64,25 +61,11 @@ def lift(
     if not len(query.intent) or not len(rows) or not parameters.lift:
         return nothing
     spread = float(scores.max() - np.median(scores))
-    alike = np.stack([_alike(int(row), rows, catalogue, covisitation) for row in query.intent])
-    weighted = alike * query.intent_weights[:, None]
+    cosines = catalogue.vectors[rows] @ catalogue.vectors[query.intent].T
+    weighted = covisitation.likeness(rows, query.intent, cosines) * query.intent_weights
     total = float(query.intent_weights.sum())
-    share = weighted.sum(axis=0) / total
+    share = weighted.sum(axis=1) / total
     strength = 1.0 - np.exp(-total)  # many events say more than one, but not without bound
     added = (parameters.lift * spread * strength * share).astype(np.float32)
-    because = np.where(share > 0, query.intent[np.argmax(weighted, axis=0)], -1)
+    because = np.where(share > 0, query.intent[np.argmax(weighted, axis=1)], -1)
     return Lift(added, because.astype(np.int64), added > parameters.decisive * spread)
-
-
-def _alike(
-    row: int, candidates: npt.NDArray[np.int64], catalogue: Catalogue, covisitation: Covisitation
-) -> npt.NDArray[np.float32]:
-    """How much candidates go with an item, 0 to 1: half what others had together, half what the towers say.
-
-    An item does not go with itself: whoever looks at it has found it.
-    """
-    together = covisitation.of(candidates, np.array([row], dtype=np.int64), np.ones(1, dtype=np.float32))
-    together = together / max(covisitation.strongest(row), 1e-9)
-    cosine = catalogue.vectors[candidates] @ catalogue.vectors[row]
-    near = np.maximum(cosine - _UNRELATED, 0.0) / (1.0 - _UNRELATED)
-    return np.where(candidates == row, 0.0, (together + near) / 2.0).astype(np.float32)

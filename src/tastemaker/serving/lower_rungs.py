@@ -11,14 +11,14 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.at_hand import CachedLists, StaticList, cached, fixed, one_source, popular_in_context
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Tier
+from tastemaker.serving.filters import FilterInput, apply_filters
 from tastemaker.serving.making import Made, Order
-from tastemaker.serving.rules import RuleInput, apply_rules
 from tastemaker.serving.stages.context import with_page
 
 __all__ = ["list_at_hand"]
 
 _log = logging.getLogger(__name__)
-# Rules that need to know the shopper decide nothing here, since nothing is known of them.
+# Filters that need to know the shopper decide nothing here, since nothing is known of them.
 
 
 def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, static: StaticList, why: str) -> Made:
@@ -33,8 +33,7 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
         static: the last resort.
         why: why no higher tier answers.
     """
-    asked = with_page(nobody, order.request, order.state.catalogue)
-    shopper = asked.shopper
+    shopper, unknown_items = with_page(nobody, order.request, order.state.catalogue)
 
     def kept() -> Blend | None:
         found = lists.get(order.request)
@@ -55,13 +54,13 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
     ]
     if order.recipe.only_given:
         rungs = [("unranked", "the given items in their order", given)]
-    made = Made(rungs[-1][0], why, _nothing(), np.zeros(0, np.float32), shopper, unknown_items=asked.unknown_items)
+    made = Made(rungs[-1][0], why, _nothing(), np.zeros(0, np.float32), shopper, unknown_items=unknown_items)
     for tier, instead, rung in rungs:
         try:
             candidates = rung()
             if candidates is None:
                 continue
-            keep, removed = _rules(order, shopper, candidates)
+            keep, removed = _filtered(order, shopper, candidates)
         except Exception:
             _log.exception("the rung %s of the ladder fails", tier)
             continue
@@ -73,24 +72,24 @@ def list_at_hand(order: Order, nobody: ShopperContext, lists: CachedLists, stati
             np.nanmax(candidates.scores, axis=1, initial=0.0).astype(np.float32),
             shopper,
             removed=removed,
-            unknown_items=asked.unknown_items,
+            unknown_items=unknown_items,
         )
         if len(candidates.rows):
             break
     return made
 
 
-def _rules(order: Order, shopper: ShopperContext, candidates: Blend) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    return apply_rules(
-        RuleInput(
+def _filtered(order: Order, shopper: ShopperContext, candidates: Blend) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    return apply_filters(
+        FilterInput(
             candidates.rows,
             order.state.catalogue,
             order.excluded,
             given=shopper.query.items,
             category=shopper.query.category,
-            filters=order.request.filters,
+            asked=order.request.filters,
         ),
-        order.recipe.rules,
+        order.recipe.filters,
     )
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.breaker import CircuitBreaker
@@ -64,6 +66,12 @@ class Parts:
     breakers: Breakers
     now_ns: Callable[[], int]
 
+    @cached_property
+    def user_views(self) -> tuple[str, ...]:
+        """The views of users that the ranker takes features of."""
+        views = self.release.layout.by_view
+        return tuple(view for view in views if self.reader.plan.view(view).entities == (names.ENTITY_USER,))
+
 
 @dataclass(frozen=True, eq=False)
 class Order:
@@ -110,7 +118,7 @@ class Made:
         shopper: who asked, as far as is known.
         features: float32 ``[n, features]``, or ``[0, 0]``.
         lift: what intent added.
-        removed: by rule, how many items it took out.
+        removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
     """

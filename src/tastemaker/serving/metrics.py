@@ -11,8 +11,6 @@ __all__ = ["ServingMetrics"]
 
 # A list takes single milliseconds; the tail of interest ends at the traffic timeout of 5 s.
 _LATENCY_BUCKETS_S = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-
-
 # Stages take tens of microseconds; one that takes tens of milliseconds has met something slow.
 _STAGE_BUCKETS_S = (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 

@@ -20,7 +20,7 @@ from tastemaker.serving.relisting import reranked
 from tastemaker.serving.stages.candidates import CandidatesInput, Found, look_for
 from tastemaker.serving.stages.context import Asked, ContextInput, asked_for
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
-from tastemaker.serving.stages.filtering import FilteringInput, Kept, within_rules
+from tastemaker.serving.stages.filtering import FilteringInput, Kept, filtered
 from tastemaker.serving.stages.ranking import RankedCandidates, RankingInput, rank
 
 __all__ = ["whole_list"]
@@ -37,7 +37,14 @@ def whole_list(parts: Parts, order: Order) -> Made:
     release, recipe, request, clock = parts.release, order.recipe, order.request, order.clock
     catalogue, budget = order.state.catalogue, recipe.budget
     read = ContextInput(
-        request, recipe, parts.reader, release.signals, catalogue, release.card.parameters.intent, order.now_us
+        request,
+        recipe,
+        parts.reader,
+        release.signals,
+        catalogue,
+        release.card.parameters.intent,
+        order.now_us,
+        parts.user_views if "features" in recipe.stages else (),
     )
     asked = _from_store(
         parts, order, lambda: clock.run("context", asked_for, read), last="features" not in recipe.stages
@@ -45,7 +52,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
     shopper, known = asked.shopper, asked.shopper.known
     features = ShopperFeatures(shopper, {})
     if known and "features" in recipe.stages:
-        given = FeaturesInput(shopper, release.retrieval.queries, catalogue, parts.reader, release.layout, order.now_us)
+        given = FeaturesInput(shopper, release.retrieval.queries, catalogue, asked.reader, release.layout, order.now_us)
         features = _from_store(parts, order, lambda: clock.run("features", shopper_features, given), last=True)
         shopper = features.shopper
     short = clock.short_of(budget.fewer_below)
@@ -94,7 +101,7 @@ def _from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: boo
 
 
 def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool) -> tuple[Kept, str]:
-    """Candidates within the rules, at most as many as are ranked; and why they are fewer than they should be."""
+    """Candidates that pass the filters, at most as many as are ranked; and why they are fewer than they should be."""
     recipe, request, sources = order.recipe, order.request, order.state.sources
     trained = parts.release.card.parameters.retrieval
     quotas = trained.quotas if recipe.sources == AS_TRAINED else recipe.sources
@@ -121,10 +128,10 @@ def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool
     )
     if "rerank" in recipe.stages and len(order.rules.wanted_rows):
         found = replace(found, candidates=_with_pinned(found.candidates, order.rules.wanted_rows))
-    kept = _within_rules(order, shopper, found.candidates)
+    kept = _filtered(order, shopper, found.candidates)
     if recipe.fill and len(kept.candidates.rows) < request.k:
         for n in (limit + request.k + more, len(order.state.catalogue)):
-            kept = _within_rules(order, shopper, _with_popular(order, found, shopper, n))
+            kept = _filtered(order, shopper, _with_popular(order, found, shopper, n))
             if len(kept.candidates.rows) >= request.k:
                 break
     if found.without:
@@ -145,17 +152,17 @@ def _with_popular(order: Order, found: Found, shopper: ShopperContext, n: int) -
     return unite(turns, {**found.candidates.retrieved, name: order.state.sources.trending.retrieve(shopper.query, n)})
 
 
-def _within_rules(order: Order, shopper: ShopperContext, candidates: Blend) -> Kept:
+def _filtered(order: Order, shopper: ShopperContext, candidates: Blend) -> Kept:
     return order.clock.run(
         "filtering",
-        within_rules,
+        filtered,
         FilteringInput(
             candidates,
             shopper,
             order.state.catalogue,
             order.excluded,
             order.request.filters,
-            order.recipe.rules,
+            order.recipe.filters,
             order.recipe.session,
             order.now_us,
         ),

@@ -54,9 +54,9 @@ class ApiProblem(Exception):
         super().__init__(f"{self.field}: {self.problem}" if self.field else self.problem)
 
     @classmethod
-    def of_contract(cls, error: ContractError, status: int = 422) -> "ApiProblem":
-        """The problem that a broken contract is, with the remedy for its field."""
-        return cls(status, error.field, error.problem, _remedy(error.field))
+    def of_contract(cls, error: ContractError) -> "ApiProblem":
+        """The problem that a broken contract is, a 422, with the remedy for its field."""
+        return cls(422, error.field, error.problem, _remedy(error.field))
 
     @property
     def headers(self) -> dict[str, str]:

@@ -22,12 +22,13 @@ __all__ = [
     "features_by_view",
     "read_stored",
     "read_user",
+    "stored_items",
 ]
 
-# View, item ids, moment in microseconds, features: float32 [n, features].
 # From float32 [n, features] to scores float32 [n]; higher is better.
 RankFunction = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-ReadMatrix = Callable[[str, Sequence[str], int, Sequence[str]], npt.NDArray[np.float32]]
+# From a view, rows of the catalogue, the moment in microseconds and features to float32 [n, features].
+ReadMatrix = Callable[[str, npt.NDArray[np.int64], int, Sequence[str]], npt.NDArray[np.float32]]
 
 
 def read_user(
@@ -52,9 +53,8 @@ def read_stored(
     context: ShopperContext,
     *,
     rows: npt.NDArray[np.int64],
-    item_ids: Sequence[str],
     now_us: int,
-    read_items: ReadMatrix | None = None,
+    read_items: ReadMatrix,
     user_blocks: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Stored features of one shopper's candidates, float32 ``[n, stored]`` in the order of the layout.
@@ -64,9 +64,8 @@ def read_stored(
         layout: which columns.
         context: whose; brings the features of the shopper's own items along.
         rows: of the candidates.
-        item_ids: of the candidates.
         now_us: the moment, in microseconds.
-        read_items: reads the views of items; the reader's own ``matrix`` when absent.
+        read_items: reads the views of items.
         user_blocks: what :func:`read_user` has read; it is read here when absent.
     """
     if user_blocks is None:
@@ -79,7 +78,7 @@ def read_stored(
         elif plan.entities == (names.ENTITY_USER, names.ENTITY_ITEM):
             block = _own(plan, context, rows, tuple(features))
         else:
-            block = (read_items or reader.matrix)(view, item_ids, now_us, features)
+            block = read_items(view, rows, now_us, features)
         stored[:, where] = block
     return stored
 
@@ -92,8 +91,22 @@ def features_by_view(layout: RankingLayout) -> dict[str, list[str]]:
 def default_items(reader: FeatureReader) -> ReadMatrix:
     """Reads nothing: every item's features are at their defaults, as where they are too old to be believed."""
 
-    def read(view: str, item_ids: Sequence[str], now_us: int, features: Sequence[str]) -> npt.NDArray[np.float32]:
-        return np.repeat(_defaults(reader.plan.view(view), features), len(item_ids), axis=0)
+    def read(view: str, rows: npt.NDArray[np.int64], now_us: int, features: Sequence[str]) -> npt.NDArray[np.float32]:
+        return np.repeat(_defaults(reader.plan.view(view), features), len(rows), axis=0)
+
+    return read
+
+
+def stored_items(reader: FeatureReader, item_ids: Sequence[str]) -> ReadMatrix:
+    """Reads the online store itself.
+
+    Args:
+        reader: of the store.
+        item_ids: of the catalogue, by row.
+    """
+
+    def read(view: str, rows: npt.NDArray[np.int64], now_us: int, features: Sequence[str]) -> npt.NDArray[np.float32]:
+        return reader.matrix(view, [item_ids[row] for row in rows.tolist()], now_us, features)
 
     return read
 

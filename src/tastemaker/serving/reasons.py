@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.retrieval.blend import Blend
-from tastemaker.retrieval.covisitation import Covisitation, ItemNeighbours
+from tastemaker.retrieval.covisitation import ItemNeighbours
 from tastemaker.serving.candidates import CandidateSources
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.intent import Lift
@@ -116,7 +116,8 @@ class Explainer:
 
     @cached_property
     def _because(self) -> Mapping[int, int]:
-        return self.sources.covisitation.because(self.context.query, self.rows)
+        query = self.context.query
+        return self.sources.covisitation.because(self.rows, query.anchors, query.anchor_weights)
 
     @cached_property
     def _because_of_page(self) -> Mapping[str, Mapping[int, int]]:
@@ -124,7 +125,7 @@ class Explainer:
         return {
             name: table.because(self.context.query, self.rows)
             for name in (names.SOURCE_BOUGHT_TOGETHER, names.SOURCE_ALSO_VIEWED)
-            if isinstance(table := tables.get(name), Covisitation | ItemNeighbours)
+            if isinstance(table := tables[name], ItemNeighbours)
         }
 
     def source(self, place: int) -> str:

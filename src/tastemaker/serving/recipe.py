@@ -1,4 +1,4 @@
-"""The recipe of a surface: its stages, sources, weights, rules and budget, as an engineer writes them in YAML."""
+"""The recipe of a surface: its stages, sources, weights, filters and budget, as an engineer writes them in YAML."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self, get_args
@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tastemaker import names
+from tastemaker.retrieval.parameters import RetrievalParameters
+from tastemaker.serving.filters import FilterName
 from tastemaker.serving.rerank.policy import RerankPolicy
 
 __all__ = ["AS_TRAINED", "SOURCES", "STAGES", "Budget", "Recipe", "SessionPolicy"]
@@ -28,16 +30,6 @@ SourceName = Literal[
     "given_items",
 ]
 SOURCES: Final[tuple[str, ...]] = get_args(SourceName)
-RuleName = Literal[
-    "in_catalogue",
-    "available",
-    "not_excluded",
-    "not_given",
-    "within_filters",
-    "in_category",
-    "not_just_bought",
-    "not_dismissed",
-]
 Signal = SourceName | Literal["ranker", "text"]
 _NEEDS: Final = {
     names.SOURCE_SIMILAR: "items",
@@ -45,6 +37,7 @@ _NEEDS: Final = {
     names.SOURCE_ALSO_VIEWED: "items",
     names.SOURCE_GIVEN: "items",
 }
+_TRAINED: Final = frozenset(RetrievalParameters().quotas)
 
 
 class _Strict(BaseModel):
@@ -55,8 +48,8 @@ class SessionPolicy(_Strict):
     """What the newest events of user and visit do to a list, beside what they say of the shopper's interest.
 
     Attributes:
-        bought_minutes: an item that was bought within this time does not appear (rule ``not_just_bought``).
-        dismissed_days: an item that was disliked within this time does not appear (rule ``not_dismissed``).
+        bought_minutes: an item that was bought within this time does not appear (filter ``not_just_bought``).
+        dismissed_days: an item that was disliked within this time does not appear (filter ``not_dismissed``).
         shown_hours: impressions within this time count as shown.
         shown_free: so many impressions cost nothing.
         shown_discount: each further impression takes this share of the distance from an ordinary candidate to the best;
@@ -108,7 +101,7 @@ class Recipe(_Strict):
         fill: whether popular items fill a list that is too short.
         order: what orders the candidates, and how much each counts. The ranker alone counts as it is; beside others,
             each is brought to a mean of 0 and a deviation of 1 over the candidates, and missing ones count as lowest.
-        rules: what may not be shown.
+        filters: what may not be shown.
         session: see there.
         rerank: diversity, caps, weights, new items and exploration; the shop's rules count without it too.
         budget: see there.
@@ -123,7 +116,7 @@ class Recipe(_Strict):
     limit: Annotated[int, Field(ge=1, le=4_096)] | Literal["as_trained"] = 200
     fill: bool = True
     order: Mapping[Signal, Annotated[float, Field(ge=0, le=100)]]
-    rules: tuple[RuleName, ...] = (
+    filters: tuple[FilterName, ...] = (
         "in_catalogue",
         "available",
         "not_excluded",
@@ -149,21 +142,16 @@ class Recipe(_Strict):
                 raise ValueError(f"sources: {name} needs {needed} of the request; add {needed} to requires")
         if unasked := [name for name in self.order if name in SOURCES and not self.asks(name)]:
             raise ValueError(f"order: {unasked[0]} is no source of this surface; add it to sources, or leave it out")
-        if "in_category" in self.rules and "category" not in self.requires:
-            raise ValueError("rules: in_category needs the request's category; add category to requires")
+        if "in_category" in self.filters and "category" not in self.requires:
+            raise ValueError("filters: in_category needs the request's category; add category to requires")
         if self.rerank is not None and "rerank" not in self.stages:
             raise ValueError("rerank: the stage is not among stages; add it, or leave rerank out")
         return self
 
     def asks(self, source: str) -> bool:
-        """Whether a source is one of this surface; of ``as_trained``, the four that rankers are trained on."""
+        """Whether a source is one of this surface; of ``as_trained``, those that rankers are trained on."""
         if isinstance(self.sources, str):
-            return source in {
-                names.SOURCE_TWO_TOWER,
-                names.SOURCE_REPEAT,
-                names.SOURCE_COVISITATION,
-                names.SOURCE_TRENDING,
-            }
+            return source in _TRAINED
         return source in self.sources
 
     @property

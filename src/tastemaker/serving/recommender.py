@@ -4,12 +4,13 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.clock import Clock
@@ -96,12 +97,13 @@ class Recommender:
         self._items, self._item_views = self._keep_items()
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
         self._make_index = guarded(make_index)
-        self._state = read_state(reader, release, None, clock.now_us(), self._make_index)
+        self._state = read_state(reader, release, None, clock.now_us(), make_index=self._make_index, items=self._items)
+        self._items.number_by(lambda item_id: self._state.catalogue.row(str(item_id)))
         self._parts = Parts(
             release,
             reader,
             ranker or release.ranker,
-            self._items.matrix,
+            self._read_items,
             Breakers(
                 # A refresh looks at the store twice a second, and closes it when it is well.
                 CircuitBreaker("online store", retry_s=None),
@@ -171,9 +173,12 @@ class Recommender:
         """
         with self._refreshing:
             old = None if isinstance(self._state.sources.index, NoIndex) else self._state
-            self._state = read_state(self._reader, self._release, old, self._clock.now_us(), self._make_index)
-        while not self._items.refresh(self._clock.now_us()):
-            pass
+            while not self._items.refresh(self._clock.now_us()):
+                pass
+            now_us = self._clock.now_us()
+            self._state = read_state(
+                self._reader, self._release, old, now_us, make_index=self._make_index, items=self._items
+            )
         self._rules.refresh()
         self._refreshed_ns = self._now_ns()
         self._parts.breakers.online_store.close()
@@ -190,7 +195,16 @@ class Recommender:
             for view, features in features_by_view(self._release.layout).items()
             if plan.view(view).entities == (names.ENTITY_ITEM,)
         }
+        popularity = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[self._release.signals.trend]
+        kept = wanted.setdefault(names.VIEW_ITEM_ACTIVITY, [])
+        if popularity not in kept:
+            wanted[names.VIEW_ITEM_ACTIVITY] = [*kept, popularity]
         return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us()), tuple(wanted)
+
+    def _read_items(
+        self, view: str, rows: npt.NDArray[np.int64], now_us: int, features: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        return self._items.matrix_of_rows(view, rows, self._state.catalogue.item_ids.__getitem__, now_us, features)
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
         """Make one list, and what is to be logged of it.

@@ -1,12 +1,10 @@
 """The shop's rules as requests see them: compiled against the catalogue, and kept up with both."""
 
 from collections.abc import Callable
-from typing import Final
 
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.rerank.compiling import compile_rules
-from tastemaker.serving.rerank.live_rules import LiveRules
 from tastemaker.serving.rerank.rule_set import RuleSet
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_state import ShopState
@@ -23,24 +21,24 @@ class ShopRules:
     """
 
     def __init__(self, watch: RuleWatch | None, state: Callable[[], ShopState]) -> None:
-        self._live: Final = None if watch is None else LiveRules(watch, lambda: _facts(state()))
-        self._state = state
-        self._compiled = compile_rules(RuleSet(), _facts(state())) if watch is None else None
+        self._watch, self._state = watch, state
+        self._compiled = compile_rules(self._rules, _facts(state()))
+
+    @property
+    def _rules(self) -> RuleSet:
+        return RuleSet() if self._watch is None else self._watch.rules
 
     def at(self, surface: str, now_us: int) -> ActiveRules:
         """The rules of a surface at a moment, in microseconds."""
-        compiled = self._compiled if self._live is None else self._live.compiled
-        assert compiled is not None
-        return compiled.at(surface, now_us)
+        return self._compiled.at(surface, now_us)
 
     def refresh(self) -> None:
         """Take in rules and items that changed; requests meanwhile use the former ones."""
-        if self._live is not None:
-            self._live.refresh()
-        elif self._compiled is not None:
-            facts = _facts(self._state())
-            if facts.version != self._compiled.facts.version:
-                self._compiled = compile_rules(RuleSet(), facts)
+        if self._watch is not None:
+            self._watch.look()
+        rules, facts = self._rules, _facts(self._state())
+        if (rules.version, facts.version) != (self._compiled.version, self._compiled.facts.version):
+            self._compiled = compile_rules(rules, facts)
 
 
 def _facts(state: ShopState) -> CatalogueFacts:

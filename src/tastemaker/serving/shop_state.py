@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.retrieval.catalogue import Catalogue
-from tastemaker.retrieval.index import VectorIndex
 from tastemaker.serving.candidates import CandidateSources, MakeIndex
 from tastemaker.serving.release import Release
 
@@ -17,6 +17,7 @@ __all__ = ["ShopState", "read_state"]
 
 # Windows decay without an event: popularity is read again after so long, changed or not.
 _POPULARITY_US: Final = 300_000_000
+_PIECE: Final = 50_000  # rows at a time: others want the processor too
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,9 @@ def read_state(
     release: Release,
     old: ShopState | None,
     now_us: int,
-    make_index: MakeIndex = VectorIndex,
+    *,
+    make_index: MakeIndex,
+    items: ResidentMatrix,
 ) -> ShopState:
     """The state as of now; ``old`` itself where nothing has changed.
 
@@ -55,6 +58,7 @@ def read_state(
         old: what was read before; None at the start.
         now_us: the moment, in microseconds.
         make_index: builds the index of vectors.
+        items: has the activity of the items, as of a moment ago.
 
     Raises:
         StoreUnavailable: the online store does not answer.
@@ -75,9 +79,10 @@ def read_state(
         touched = catalogue.rows(key for key in keys if isinstance(key, str))
         wanted = np.unique(np.concatenate([touched[touched >= 0], np.arange(len(before), len(catalogue))]))
     if len(wanted):
-        ids = [catalogue.item_ids[row] for row in wanted.tolist()]
         trend = reader.plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[release.signals.trend]
-        popularity[wanted] = reader.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us, [trend])[:, 0]
+        for piece in np.array_split(wanted, len(wanted) // _PIECE + 1):
+            ids = [catalogue.item_ids[row] for row in piece.tolist()]
+            popularity[piece] = items.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us, [trend])[:, 0]
     sources = CandidateSources.over(
         catalogue,
         release.retrieval.covisitation,

@@ -19,7 +19,7 @@ from tastemaker.release.retrieval import LoadedRetrieval
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.candidates import CandidateSources, find_candidates
 from tastemaker.serving.context import ShopperContext, encode_queries, read_shopper
-from tastemaker.serving.ranking import read_stored
+from tastemaker.serving.ranking import read_stored, stored_items
 from tastemaker.serving.signals import Signals
 from tastemaker.settings import Settings
 from tastemaker.training.interactions import bought_between
@@ -111,18 +111,18 @@ def lists_at(
                 f"nobody known before {at.isoformat()} bought anything in the {parameters.ranker.label_days} days"
                 " after it; import more history, or train at a later cut"
             )
-        offered = [find_candidates(sources, parameters.retrieval, shopper.query, catalogue)[0] for shopper in contexts]
+        offered = [find_candidates(sources, parameters.retrieval, shopper.query) for shopper in contexts]
         stored = _stored(settings, layout, contexts, offered, item_ids=catalogue.item_ids, at=at)
         sample = np.linspace(0, len(contexts) - 1, min(_PARITY_USERS, len(contexts))).astype(int)
-        ids = catalogue.item_ids
+        read_items = stored_items(reader, catalogue.item_ids)
         served = [
             read_stored(
                 reader,
                 layout,
                 contexts[index],
                 rows=offered[index].rows,
-                item_ids=[ids[row] for row in offered[index].rows],
                 now_us=now_us,
+                read_items=read_items,
             )
             for index in sample
         ]
@@ -144,7 +144,7 @@ def lists_at(
             now_us=now_us,
         )
         wanted = bought[shopper.user or ""]
-        labels[index, :n] = [ids[row] in wanted for row in candidates.rows.tolist()]
+        labels[index, :n] = [catalogue.item_ids[row] in wanted for row in candidates.rows.tolist()]
         hits += int((labels[index, :n] == 1).sum())
     recall = hits / max(1, sum(len(bought[shopper.user or ""]) for shopper in contexts))
     progress(f"{len(contexts):,} lists as of {at:%Y-%m-%d}: retrieval offers {recall:.1%} of what was bought then")

@@ -11,7 +11,7 @@ from tastemaker.events.item import Item
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.retrieval.categories import Categories
 from tastemaker.retrieval.category import CategoryPopular
-from tastemaker.retrieval.covisitation import _DENSE, Covisitation, ItemNeighbours
+from tastemaker.retrieval.covisitation import Covisitation, ItemNeighbours
 from tastemaker.retrieval.fresh import NewItems
 from tastemaker.retrieval.given import GivenItems
 from tastemaker.retrieval.index import VectorIndex
@@ -53,24 +53,24 @@ def test_neighbours_of_a_cart_share_its_items_alike_and_name_the_one_they_go_wit
     assert source.because(asked(items=rows(0, 1)), found.rows) == {3: 1, 2: 0}
 
 
-def test_neighbours_of_a_large_catalogue_are_those_of_a_small_one():
-    size, rng = _DENSE + 5, np.random.default_rng(3)
-    items = rng.integers(0, 40, (30, 6)).astype(np.int32)
-    weights = rng.random((30, 6)).astype(np.float32)
-    small = Covisitation(
-        np.vstack([items, np.full((20, 6), -1)]).astype(np.int32), np.vstack([weights, np.zeros((20, 6))])
-    )
-    padded = np.full((size, 6), -1, dtype=np.int32)
-    padded[:30] = items
-    heavy = np.zeros((size, 6), dtype=np.float32)
-    heavy[:30] = weights
-    large = Covisitation(padded, heavy)
-    of = rows(1, 5, 9), floats(0.5, 0.3, 0.2)
-    for n in (3, 100):
-        one, other = small.nearest(*of, n), large.nearest(*of, n)
-        assert one.rows.tolist() == other.rows.tolist()
-        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5)
-    np.testing.assert_allclose(small.of(np.arange(50), *of), large.of(np.arange(50), *of), rtol=1e-6)
+def test_nearest_neighbours_are_those_of_a_sum_over_the_whole_table():
+    rng = np.random.default_rng(3)
+    items = rng.integers(-1, 40, (40, 6)).astype(np.int32)
+    weights = rng.integers(1, 4, (40, 6)).astype(np.float32)  # whole numbers, so that many sums tie
+    table = Covisitation(items, weights)
+    for asked_rows in (rows(1), rows(1, 5, 9), rows(7, 99, 3, 8, 20, 21)):
+        share = np.full(len(asked_rows), 0.5, dtype=np.float32)
+        sums = np.zeros(40)
+        for row in asked_rows[asked_rows < 40]:  # 99 is newer than the table
+            for neighbour, weight in zip(items[row], weights[row], strict=True):
+                if neighbour >= 0:
+                    sums[neighbour] += weight / 2
+        best = sorted(np.flatnonzero(sums > 0).tolist(), key=lambda row, sums=sums: (-sums[row], row))
+        for n in (1, 3, 100):
+            found = table.nearest(asked_rows, share, n)
+            assert found.rows.tolist() == best[:n]
+            np.testing.assert_allclose(found.scores, sums[best[:n]])
+        np.testing.assert_allclose(table.of(rows(*range(42)), asked_rows, share), [*sums, 0.0, 0.0])
 
 
 def test_most_popular_takes_the_lowest_rows_of_a_tie():
@@ -143,21 +143,27 @@ def encode(items, codes):
 
 @pytest.mark.parametrize("looked", [True, False], ids=["columns known", "columns not known"])
 def test_a_changed_catalogue_has_the_columns_of_one_made_anew(looked):
-    first = Catalogue(
-        ("a", "b"), (item("a", category=("x",)), item("b", available=False)), np.eye(2, dtype=np.float32), 2
+    known = (
+        item("a", category=("x",), brand="acme"),
+        item("b", available=False, attributes={"stock": "3", "margin": "much"}),
     )
-    columns = ("present", "servable", "leaf", "price", "log_price", "created_us")
+    first = Catalogue(("a", "b"), known, np.eye(2, dtype=np.float32), 2)
+    columns = ("present", "servable", "leaf", "brand", "stock", "margin", "price", "log_price", "created_us")
     if looked:
         for name in columns:
             getattr(first, name)
-    changes = [("a", item("a", category=("y",), price=None)), ("c", item("c", category=("x",))), ("b", None)]
+    new = item("c", category=("x",), brand="bolt", attributes={"stock": "0", "margin": "1.5"})
+    changes = [("a", item("a", category=("y",), brand="bolt", price=None)), ("c", new), ("b", None)]
     following = first.updated(changes, encode)
     anew = Catalogue(following.item_ids, following.items, following.vectors, 2)
     for name in columns:
-        if name != "leaf":
+        if name not in {"leaf", "brand"}:
             np.testing.assert_array_equal(getattr(following, name), getattr(anew, name))
     named = [following.categories.paths[code] if code >= 0 else () for code in following.leaf]
     assert named == [("y",), (), ("x",)]
+    assert [following.brands.paths[code] if code >= 0 else () for code in following.brand] == [("bolt",), (), ("bolt",)]
+    np.testing.assert_array_equal(following.stock, np.array([np.nan, np.nan, 0.0], dtype=np.float32))
+    np.testing.assert_array_equal(following.margin, np.array([np.nan, np.nan, 1.5], dtype=np.float32))
 
 
 def test_two_states_that_follow_one_know_their_own_items_alone():

@@ -39,19 +39,18 @@ def test_covisitation_sums_the_neighbourhoods_of_the_anchors(table):
     # 3: .5 × .9 = .45; 1: .5 × .5 = .25; 2: .5 × .2 = .1; 0 is nobody's neighbour here.
     assert found.rows.tolist() == [3, 1, 2]
     np.testing.assert_allclose(found.scores, [0.45, 0.25, 0.1], rtol=1e-6)
-    assert table.because(asked, found.rows) == {3: 2, 1: 0, 2: 0}
+    assert table.because(found.rows, asked.anchors, asked.anchor_weights) == {3: 2, 1: 0, 2: 0}
 
 
 def test_covisitation_knows_nothing_of_items_that_training_did_not_know(table):
     new = 7
     assert not len(table.retrieve(query(anchors=rows(new), anchor_weights=floats(1.0)), 10).rows)
     assert table.of(rows(new, 1), rows(0), floats(1.0)).tolist() == [0.0, 0.5]
-    assert table.strongest(new) == 0.0
 
 
 def test_covisitation_names_the_anchor_with_the_largest_share(table):
     both = query(anchors=rows(0, 1), anchor_weights=floats(0.1, 0.9))
-    assert table.because(both, rows(0, 1)) == {0: 1, 1: 0}
+    assert table.because(rows(0, 1), both.anchors, both.anchor_weights) == {0: 1, 1: 0}
 
 
 def test_index_finds_what_points_the_same_way_and_only_what_is_servable():

@@ -1,11 +1,13 @@
 """Recipes of surfaces: the built-in ones, those of a shop, and what is wrong with others."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tastemaker.errors import ServingError
 from tastemaker.serving.contract import Filters, RecommendationRequest
+from tastemaker.serving.filters import _FILTERS, FilterName
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.recipe import STAGES
 from tastemaker.serving.recipes import load_recipes, read_recipe
@@ -21,8 +23,12 @@ def test_every_surface_has_a_recipe_and_home_is_the_first() -> None:
     ]  # fmt: skip
     assert recipes["home"].stages == STAGES
     assert recipes["search"].only_given
-    assert all("not_dismissed" in recipe.rules for name, recipe in recipes.items() if name != "search")
-    assert "not_just_bought" not in recipes["buy_again"].rules
+    assert all("not_dismissed" in recipe.filters for name, recipe in recipes.items() if name != "search")
+    assert "not_just_bought" not in recipes["buy_again"].filters
+
+
+def test_every_filter_that_a_recipe_may_name_is_there() -> None:
+    assert set(get_args(FilterName)) == set(_FILTERS)
 
 
 def test_a_directory_adds_surfaces_and_takes_the_place_of_built_in_ones(tmp_path: Path) -> None:
@@ -49,8 +55,8 @@ def test_a_directory_that_is_not_there_is_told_with_its_setting(tmp_path: Path) 
         (VALID.replace("{trending: 1}", "{rank: 1}"), "order.rank", "ranker, text"),
         (VALID.replace("{trending: 1}", "{two_tower: 1}"), "order", "add it to sources"),
         (VALID.replace("{trending: 5}", "{given_items: 5}").replace("{trending: 1", "{text: 1"), "sources", "requires"),
-        (VALID + "rules: [in_category]", "rules", "add category to requires"),
-        (VALID + "rules: [no_socks]", "rules.0", "in_category"),
+        (VALID + "filters: [in_category]", "filters", "add category to requires"),
+        (VALID + "filters: [no_socks]", "filters.0", "in_category"),
         (VALID + "colour: red", "colour", "fields surface, about"),
         (VALID + "budget: {total: -1}", "budget.total", "greater than 0"),
         (VALID + "budget: {slow: {disk: 3}}", "budget.slow.disk", "online_store"),

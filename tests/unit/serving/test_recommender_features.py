@@ -93,14 +93,7 @@ def test_event_reaches_the_items_in_process_with_the_next_refresh(opened: OpenSh
 def test_request_reads_rows_of_the_shopper_alone(watched: tuple[WatchedStore, Recommender]) -> None:
     store, recommender = watched
     assert served(recommender, user="u3", session="s1", k=40).tier == "full"
-    assert store.asked == {
-        f"rows {names.VIEW_USER_HISTORY}": 1,
-        f"rows {names.VIEW_SESSION_HISTORY}": 1,
-        f"rows {names.VIEW_USER_EXPOSURE}": 1,
-        f"rows {names.VIEW_SESSION_EXPOSURE}": 1,
-        f"scan {names.VIEW_USER_ITEM_ACTIVITY}": 1,
-        f"packed_states {names.VIEW_USER_ACTIVITY}": 1,
-    }
+    assert [(name.split()[0], times) for name, times in store.asked.items()] == [("glance", 1)]
 
 
 def test_no_request_compiles_after_the_warm_up(watched: tuple[WatchedStore, Recommender]) -> None:

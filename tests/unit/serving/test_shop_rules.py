@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from recommender_shop import CUT, OpenShop, Shop, StoppedClock, category_of
 
 from tastemaker.clock import to_us
+from tastemaker.events.item import Item
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.reading.reader import FeatureReader
+from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.recommender import Recommender
 from tastemaker.serving.rerank.rule import Rule, Where
 from tastemaker.serving.rerank.rule_log import RuleLog
 from tastemaker.serving.rerank.rule_watch import RuleWatch
+from tastemaker.serving.shop_rules import ShopRules
+from tastemaker.serving.shop_state import ShopState
 
 ASKED = RecommendationRequest(user="user-3", k=8)
 
@@ -96,6 +101,28 @@ def test_rule_of_another_surface_or_another_time_does_nothing(ruled):
     before = ruled.shown()
     ruled.add(kind="exclude", where=Where(item_ids=tuple(before), surfaces=("cart",)))
     assert ruled.shown() == before
+
+
+def test_compiled_rules_stay_until_file_or_catalogue_change(tmp_path):
+    catalogue = Catalogue(("a",), (item("a"),), np.eye(1, 2, dtype=np.float32), 1)
+    states = [ShopState(catalogue, None, np.zeros(1, np.float32), 1, 0, 0)]
+    log = RuleLog(tmp_path / "rules.jsonl")
+    rules = ShopRules(RuleWatch(log.path), lambda: states[-1])
+    before = rules.at("home", 0)
+    rules.refresh()
+    assert rules.at("home", 0) is before
+    pin = Rule(id="b-first", owner="merchandising", kind="pin", position=1, where=Where(item_ids=("b",)))
+    log.add([pin], who="merchandising", at=CUT, why="a test")
+    rules.refresh()
+    assert (rules.at("home", 0).any, rules.at("home", 0).wanted_rows.tolist()) == (True, [])  # nobody has it yet
+    added = catalogue.updated([("b", item("b"))], lambda items, rows: np.eye(1, 2, dtype=np.float32))
+    states.append(ShopState(added, None, np.zeros(2, np.float32), 2, 0, 0))
+    rules.refresh()
+    assert rules.at("home", 0).wanted_rows.tolist() == [1]
+
+
+def item(item_id: str) -> Item:
+    return Item(item_id=item_id, title=item_id, created_at=CUT)
 
 
 def test_policy_of_a_recipe_caps_categories(shop, opened, tmp_path):

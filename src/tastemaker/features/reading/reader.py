@@ -1,20 +1,22 @@
 """Read features from the online store, as of now, straight into numpy: the serving path's view of it, without Feast."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.events.item import Item, decode_item
-from tastemaker.features.keys import join_keys, split_key
+from tastemaker.features.keys import join_key, join_keys, second_ids, split_key
 from tastemaker.features.plan import FeaturePlan, ViewPlan
+from tastemaker.features.reading.at_hand import RowsAtHand
 from tastemaker.features.reading.collapse import collapse_packed
-from tastemaker.features.reading.row_values import history_of, numbers_of, values_of
+from tastemaker.features.reading.row_values import items_of, numbers_of, values_of
 from tastemaker.features.stores.opening import open_online_reader
-from tastemaker.features.stores.protocol import PackedReader, Row, StoreReader
+from tastemaker.features.stores.protocol import GlancingReader, PackedReader, Row, StoreReader
 from tastemaker.features.stores.view_ages import read_ages
 
 __all__ = ["FeatureReader", "Key"]
@@ -46,6 +48,29 @@ class FeatureReader:
     def close(self) -> None:
         """Close this thread's connection."""
         self.store.close()
+
+    def ahead(self, rows: Sequence[tuple[str, Key]], scans: Sequence[tuple[str, str]]) -> Self:
+        """A reader that has read some rows in one look at the store; it asks the store for all others.
+
+        Args:
+            rows: view and key of each row.
+            scans: view and first id of each scan.
+
+        Returns:
+            A reader for the questions of one moment; this one, of a store that cannot look at all of it at once.
+        """
+        if not isinstance(self.store, GlancingReader):
+            return self
+        asked = [(self.plan.view(view).signature, join_key(key)) for view, key in rows]
+        scanned = [(self.plan.view(view).signature, first) for view, first in scans]
+        found, listed = self.store.glance(asked, scanned)
+        reader = copy.copy(self)
+        reader.store = cast(
+            StoreReader,
+            RowsAtHand(self.store, dict(zip(asked, found, strict=True)), dict(zip(scanned, listed, strict=True))),
+        )
+        reader._packed = None
+        return reader
 
     def values(
         self, view: str, keys: Sequence[Key], now_us: int, features: Sequence[str] | None = None
@@ -88,7 +113,7 @@ class FeatureReader:
         plan = self.plan.view(view)
         found = self.store.scan(plan.signature, first)
         numbers = numbers_of(plan, [row for _, row in found], now_us, _tuple(features))
-        return [split_key(key)[1] for key, _ in found], numbers.astype(np.float32)
+        return second_ids([key for key, _ in found], first), numbers.astype(np.float32)
 
     def row(self, view: str, key: Key, now_us: int, features: Sequence[str] | None = None) -> dict[str, Any]:
         """Features of one entity by name, as plain Python values."""
@@ -128,7 +153,7 @@ class FeatureReader:
         """
         plan = self.plan.view(view)
         (row,) = self._rows(plan, [key])
-        return [(event.item_id, event.type, event.occurred_us) for event in history_of(plan, row, now_us)]
+        return items_of(plan, row, now_us)
 
     def derived(
         self, name: str, keys: Mapping[str, Sequence[Key]], request: Mapping[str, Sequence[Any]], now_us: int

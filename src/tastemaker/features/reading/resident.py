@@ -10,7 +10,7 @@ features over up to 90 days), so 0.85 GiB for 100,000 of them.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -44,7 +44,13 @@ class _Follower:
         self._rev = 0
         self._pending: dict[str, None] = {}
         self._loading: tuple[ResidentTable, Iterator[tuple[str, Row]]] | None = None
+        self._row_of: Callable[[Key], int] | None = None
         self.table = ResidentTable(view, features)
+
+    def number_by(self, row_of: Callable[[Key], int]) -> None:
+        """See :meth:`ResidentTable.number_by`."""
+        self._row_of = row_of
+        self.table.number_by(row_of)
 
     def step(self, now_us: int, limit: int) -> bool:
         """Do a piece of work; whether nothing was left, as of when it began."""
@@ -79,6 +85,8 @@ class _Follower:
             raise
         if len(chunk) == limit:
             return False
+        if self._row_of is not None:
+            table.number_by(self._row_of)
         self.table, self._loading = table, None
         return True
 
@@ -130,6 +138,24 @@ class ResidentMatrix:
         """
         table = self._follower(view).table
         return table.matrix(keys, now_us, None if features is None else self._places(table, tuple(features)))
+
+    def number_by(self, row_of: Callable[[Key], int]) -> None:
+        """Let entities be asked for by numbers: see :meth:`ResidentTable.number_by`."""
+        for follower in self._followers.values():
+            follower.number_by(row_of)
+
+    def matrix_of_rows(
+        self,
+        view: str,
+        rows: npt.NDArray[np.int64],
+        key_of: Callable[[int], Key],
+        now_us: int,
+        features: Sequence[str] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """As :meth:`matrix`, of entities by their numbers: see :meth:`ResidentTable.matrix_of_rows`."""
+        table = self._follower(view).table
+        columns = None if features is None else self._places(table, tuple(features))
+        return table.matrix_of_rows(rows, key_of, now_us, columns)
 
     def refresh(self, now_us: int, limit: int = _LIMIT) -> bool:
         """Follow the store, and the passing of time, for a bounded piece of work.

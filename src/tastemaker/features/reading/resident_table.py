@@ -1,8 +1,9 @@
 """The rows of one view in this process, as one matrix."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from sys import getsizeof
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,28 @@ from tastemaker.features.semantics import NEVER
 from tastemaker.features.stores.protocol import Row
 
 __all__ = ["ResidentTable"]
+
+_NOT_LOOKED_UP: Final = -1
+
+
+class _Taken(NamedTuple):
+    """Rows of the table as they were at one moment.
+
+    Attributes:
+        values: float64 ``[n, features]``.
+        times: int64 ``[n, timed features]``.
+        stale: int64, places of those whose values do not hold at the moment that is asked for.
+        rows: of these.
+    """
+
+    values: npt.NDArray[np.float64]
+    times: npt.NDArray[np.int64]
+    stale: npt.NDArray[np.intp]
+    rows: list[Row | None]
+
+
+def _no_row(_: Key) -> int:
+    return -1
 
 
 class ResidentTable:
@@ -42,6 +65,18 @@ class ResidentTable:
         timed = {"age", "time_since_last", "time_since_first"}
         self._timed = np.flatnonzero([view.feature(name).function in timed for name in features])
         self._times = found.times[:, self._timed]
+        # Where a caller's numbers of entities are: see number_by.
+        self._row_of: Callable[[Key], int] = _no_row
+        self._by_row = np.zeros(0, np.int64)
+
+    def number_by(self, row_of: Callable[[Key], int]) -> None:
+        """Let entities be asked for by numbers, which is quicker for hundreds of them than by keys.
+
+        Args:
+            row_of: the number of a key, 0 or more, which it keeps for ever; negative for one that has none.
+        """
+        with self._lock:
+            self._row_of, self._by_row = row_of, np.zeros(0, np.int64)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -70,10 +105,46 @@ class ResidentTable:
             places = np.array([find(key, 0) for key in keys], np.int64)
             if not places.all():
                 places = np.array([self._place(key) for key in keys], np.int64)
-            values = self._values.take(places, axis=0)
-            times = self._times.take(places, axis=0)
-            stale = np.flatnonzero((self._since.take(places) > now_us) | (self._until.take(places) <= now_us))
-            rows = [self._rows[place] for place in places[stale].tolist()]
+            taken = self._take(places, now_us)
+        return self._at_moment(taken, now_us, columns)
+
+    def matrix_of_rows(
+        self,
+        rows: npt.NDArray[np.int64],
+        key_of: Callable[[int], Key],
+        now_us: int,
+        columns: npt.NDArray[np.int64] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """As :meth:`matrix`, of entities by their numbers.
+
+        Args:
+            rows: int64 ``[n]``, numbers as of :meth:`number_by`.
+            key_of: the key of a number.
+            now_us: the moment, in microseconds.
+            columns: which of the features; None for all in order.
+        """
+        with self._lock:
+            if len(rows) and (largest := int(rows.max())) >= len(self._by_row):
+                more = np.full(max(largest + 1 - len(self._by_row), len(self._by_row) // 4), _NOT_LOOKED_UP, np.int64)
+                self._by_row = np.concatenate([self._by_row, more])
+            places = self._by_row[rows]
+            unknown = places == _NOT_LOOKED_UP
+            if unknown.any():
+                places[unknown] = [self._place(key_of(row)) for row in rows[unknown].tolist()]
+                self._by_row[rows[unknown]] = places[unknown]
+            taken = self._take(places, now_us)
+        return self._at_moment(taken, now_us, columns)
+
+    def _take(self, places: npt.NDArray[np.int64], now_us: int) -> "_Taken":
+        """What is kept at some places, under the lock."""
+        stale = np.flatnonzero((self._since.take(places) > now_us) | (self._until.take(places) <= now_us))
+        rows = [self._rows[place] for place in places[stale].tolist()]
+        return _Taken(self._values.take(places, axis=0), self._times.take(places, axis=0), stale, rows)
+
+    def _at_moment(
+        self, taken: "_Taken", now_us: int, columns: npt.NDArray[np.int64] | None
+    ) -> npt.NDArray[np.float32]:
+        values, times, stale, rows = taken
         if rows:
             found = lasting_values(self.view, self.features, rows, now_us)
             values[stale], times[stale] = found.values, found.times[:, self._timed]
@@ -102,6 +173,7 @@ class ResidentTable:
                     self._rows[place] = None
                     self._until[place] = FOREVER
                     self._free.append(place)
+                    self._renumber(self._key(key), 0)
             places = np.array([self._claim(self._key(key)) for key in kept], np.int64)
             for place, row in zip(places.tolist(), states, strict=True):
                 self._rows[place] = row
@@ -133,7 +205,14 @@ class ResidentTable:
                 self._rows.append(None)
                 self._grow()
             self._places[key] = place
+            self._renumber(key, place)
         return place
+
+    def _renumber(self, key: Key, place: int) -> None:
+        """Note where an entity is, for who asks by its number."""
+        row = self._row_of(key)
+        if 0 <= row < len(self._by_row):
+            self._by_row[row] = place
 
     def _grow(self) -> None:
         if len(self._rows) <= len(self._until):

@@ -11,14 +11,24 @@ import numpy.typing as npt
 
 from tastemaker.clock import to_us
 from tastemaker.errors import DataError
-from tastemaker.features.history import HistoryEvent, newest_first, unpack_history
+from tastemaker.features.history import HistoryEvent, newest_first, unpack_history, unpack_items
 from tastemaker.features.plan import FeatureSpec, ViewPlan
 from tastemaker.features.reading.collapse import collapse
 from tastemaker.features.reading.top_labels import Texts, top_labels
 from tastemaker.features.semantics import DAY_US
 from tastemaker.features.stores.protocol import Row
 
-__all__ = ["age_days", "chosen", "history_of", "is_live", "numbers_of", "stored_columns", "time_of", "values_of"]
+__all__ = [
+    "age_days",
+    "chosen",
+    "history_of",
+    "is_live",
+    "items_of",
+    "numbers_of",
+    "stored_columns",
+    "time_of",
+    "values_of",
+]
 
 _Rows = Sequence[Row | None]
 _PYTHON: Final[dict[str, Callable[[float], float | int | bool]]] = {"int64": int, "float64": float, "bool": bool}
@@ -112,6 +122,14 @@ def history_of(view: ViewPlan, row: Row | None, now_us: int | None) -> list[Hist
     """The events of a history view's row before a moment, newest first; none of a row past its TTL."""
     events = unpack_history(row and row.state, now_us, newest_first(view))
     if view.ttl_us and now_us is not None and events and events[0].occurred_us < now_us - view.ttl_us:
+        return []
+    return events
+
+
+def items_of(view: ViewPlan, row: Row | None, now_us: int | None) -> list[tuple[str, str, int]]:
+    """Item, type and time of what :func:`history_of` gives."""
+    events = unpack_items(row and row.state, now_us, newest_first(view))
+    if view.ttl_us and now_us is not None and events and events[0][2] < now_us - view.ttl_us:
         return []
     return events
 

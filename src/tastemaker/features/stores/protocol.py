@@ -15,6 +15,7 @@ from tastemaker.errors import TastemakerError
 
 __all__ = [
     "Changes",
+    "GlancingReader",
     "OnlineStore",
     "PackedReader",
     "PackedStates",
@@ -242,6 +243,17 @@ class PackedReader(Protocol):
 
     def packed_states(self, view: str, keys: Sequence[str]) -> PackedStates | None:
         """The states of some rows, of an aggregate view; None where the reader cannot, so that rows have to do."""
+        ...
+
+
+@runtime_checkable
+class GlancingReader(Protocol):
+    """A reader that gets all that is known of somebody in one look: one snapshot, or one trip to a server."""
+
+    def glance(
+        self, rows: Sequence[tuple[str, str]], scans: Sequence[tuple[str, str]]
+    ) -> tuple[list[Row | None], list[list[tuple[str, Row]]]]:
+        """What :meth:`StoreReader.rows` says of each view and key, and :meth:`StoreReader.scan` of each view and id."""
         ...
 
 

@@ -8,7 +8,7 @@ from tastemaker.features.stores.protocol import Changes, PackedStates, Row, Stor
 from tastemaker.features.stores.redis_keys import RedisKeys, unpack_item, unpack_row
 from tastemaker.features.stores.redis_link import RedisLink
 from tastemaker.features.stores.redis_log import read_changes
-from tastemaker.features.stores.redis_rows import read_all, read_first, read_rows
+from tastemaker.features.stores.redis_rows import first_of, read_all, read_first, read_rows
 from tastemaker.features.stores.redis_transaction import read_positions
 
 __all__ = ["RedisReader"]
@@ -46,6 +46,21 @@ class RedisReader:
     def scan(self, view: str, first: str) -> list[tuple[str, Row]]:
         """As the protocol says; all rows as of one moment."""
         return _unpacked(read_first(self._link, self._keys, view, join_key(first)))
+
+    def glance(
+        self, rows: Sequence[tuple[str, str]], scans: Sequence[tuple[str, str]]
+    ) -> tuple[list[Row | None], list[list[tuple[str, Row]]]]:
+        """As :class:`~tastemaker.features.stores.protocol.GlancingReader` says, in one trip to each node."""
+        places = [self._keys.row(view, key) for view, key in rows]
+        firsts = [join_key(first) for _, first in scans]
+        commands = [("GET", at.key) if at.field is None else ("HGET", at.key, at.field) for at in places]
+        hashes = [self._keys.first(view, first) for (view, _), first in zip(scans, firsts, strict=True)]
+        found = self._link.run([*commands, *(("HGETALL", name) for name in hashes)])
+        scanned = [
+            _unpacked(sorted((first_of(first, field), value) for field, value in fields.items()))
+            for first, fields in zip(firsts, found[len(rows) :], strict=True)
+        ]
+        return [unpack_row(value) for value in found[: len(rows)]], scanned
 
     def all_rows(self, view: str) -> Iterator[tuple[str, Row]]:
         """As the protocol says; walks over all of the store's keys."""

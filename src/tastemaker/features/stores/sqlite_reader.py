@@ -11,7 +11,14 @@ from tastemaker.features.stores.packing import packed_states
 from tastemaker.features.stores.protocol import Changes, PackedStates, Row, StoredItem, ViewSize
 from tastemaker.features.stores.sqlite_changes import ITEMS, changes_since, read_rev
 from tastemaker.features.stores.sqlite_file import connect_reader, snapshot
-from tastemaker.features.stores.sqlite_rows import find_meta, find_positions, find_rows, find_view, rows_of_first
+from tastemaker.features.stores.sqlite_rows import (
+    find_meta,
+    find_positions,
+    find_row,
+    find_rows,
+    find_view,
+    rows_of_first,
+)
 from tastemaker.features.stores.sqlite_tails import Tail, Tails, tail_times, with_tails
 
 __all__ = ["SqliteReader"]
@@ -87,6 +94,45 @@ class SqliteReader:
                 tails = own.by_key(own.scan(join_key(first))) if len(own) else {}
             rows = rows_of_first(connection, number, first)
         return _merged(rows, tails)
+
+    def glance(
+        self, rows: Sequence[tuple[str, str]], scans: Sequence[tuple[str, str]]
+    ) -> tuple[list[Row | None], list[list[tuple[str, Row]]]]:
+        """As :class:`~tastemaker.features.stores.protocol.GlancingReader` says; all is of one transaction."""
+        connection = self._connect()
+        views = [self._view(connection, view) for view, _ in rows]
+        scanned = [self._view(connection, view) for view, _ in scans]
+        with snapshot(connection):
+            with self._tails.lock:
+                self._follow(connection, {view for view in (*views, *scanned) if view is not None})
+                tails = [self._tails.tail(view, key) for view, (_, key) in zip(views, rows, strict=True)]
+                beside = [
+                    self._tails.of_first(view, join_key(first)) for view, (_, first) in zip(scanned, scans, strict=True)
+                ]
+            found = [
+                (None, None) if view is None else find_row(connection, view, key)
+                for view, (_, key) in zip(views, rows, strict=True)
+            ]
+            merged = [
+                [] if view is None else _merged(rows_of_first(connection, view, first), own)
+                for view, (_, first), own in zip(scanned, scans, beside, strict=True)
+            ]
+        whole = with_tails(found, tails)
+        return [Row(*row) if row[1] is not None else None for row in whole], merged
+
+    def _follow(self, connection: sqlite3.Connection, views: set[int]) -> None:
+        """Bring the tails of some views up to date, as of the snapshot that begins here, under their lock.
+
+        Where nobody has written since this thread did that last, nothing is read: the tails are as of that moment,
+        because another thread that has followed them since saw the same.
+        """
+        (version,) = connection.execute("PRAGMA data_version").fetchone()
+        if version != getattr(self._threads, "version", None):
+            self._threads.version, self._threads.followed = version, set()
+        followed: set[int] = self._threads.followed
+        for view in views - followed:
+            self._tails.follow(connection, view)
+            followed.add(view)
 
     def all_rows(self, view: str) -> Iterator[tuple[str, Row]]:
         """As the protocol says; by key, and read in pieces, so that a long pass keeps nothing open."""

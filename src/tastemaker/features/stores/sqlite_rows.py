@@ -7,7 +7,7 @@ from typing import Any
 
 from tastemaker.features.keys import prefix_range
 
-__all__ = ["find_meta", "find_positions", "find_rows", "find_view", "rows_of_first"]
+__all__ = ["find_meta", "find_positions", "find_row", "find_rows", "find_view", "rows_of_first"]
 
 
 def find_view(connection: sqlite3.Connection, signature: str) -> int | None:
@@ -23,7 +23,7 @@ def find_rows(connection: sqlite3.Connection, view: int, keys: Sequence[str]) ->
     """
     wanted = json.dumps(keys)
     if "\\u0000" in wanted:  # SQLite's JSON ends a text there
-        return [_find_row(connection, view, key) for key in keys]
+        return [find_row(connection, view, key) for key in keys]
     return connection.execute(
         "SELECT online.event_us, online.state FROM json_each(?) AS wanted"
         " LEFT JOIN online ON online.view = ? AND online.key = wanted.value ORDER BY wanted.key",
@@ -31,7 +31,8 @@ def find_rows(connection: sqlite3.Connection, view: int, keys: Sequence[str]) ->
     ).fetchall()
 
 
-def _find_row(connection: sqlite3.Connection, view: int, key: str) -> tuple[Any, Any]:
+def find_row(connection: sqlite3.Connection, view: int, key: str) -> tuple[Any, Any]:
+    """Event time and state of one key; both None where there is no row."""
     row = connection.execute("SELECT event_us, state FROM online WHERE view = ? AND key = ?", (view, key)).fetchone()
     return (None, None) if row is None else row
 

@@ -77,8 +77,12 @@ class ViewTails:
 
     def find(self, keys: Iterable[str]) -> list[Tail | None]:
         """The tails of some rows."""
-        found = map(self._rows.get, keys)
-        return [None if own is None else Tail(own.event_us, bytes(own.state)) for own in found]
+        return list(map(self.get, keys))
+
+    def get(self, key: str) -> Tail | None:
+        """The tail of a row."""
+        own = self._rows.get(key)
+        return None if own is None else Tail(own.event_us, bytes(own.state))
 
     def by_key(self, keys: Sequence[str]) -> dict[str, Tail]:
         """The tails of rows that have some, by key."""
@@ -162,6 +166,15 @@ class Tails:
             else:
                 own.add(_decode(keys), np.frombuffer(event_us, "<i8").tolist(), _pieces(tails, ends))
         return own
+
+    def tail(self, view: int | None, key: str) -> Tail | None:
+        """The tail of one row, of a view that was followed."""
+        return None if view is None else self.views[view].get(key)
+
+    def of_first(self, view: int | None, first: str) -> dict[str, Tail]:
+        """The tails of rows of several ids that begin with this one, as it is in keys, of a view that was followed."""
+        own = None if view is None else self.views[view]
+        return own.by_key(own.scan(first)) if own else {}
 
     def forget(self) -> None:
         """Follow the log from its beginning again, because a transaction was rolled back."""

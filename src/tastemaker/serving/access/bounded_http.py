@@ -5,12 +5,15 @@ four seconds. No application is asked before the head is complete, so the limit 
 """
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tastemaker.serving.access.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
+from tastemaker.serving.http import problem_body
+from tastemaker.serving.problems import ApiProblem
 
 __all__ = ["BoundedHttpProtocol", "bound_request_heads"]
 
@@ -73,20 +76,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, in the form of every other refusal."""
-        self._answer("400 Bad Request", "", "this is no HTTP request", "send HTTP/1.1")
+        self._answer(ApiProblem(400, "", "this is no HTTP request", "send HTTP/1.1"))
 
     def _refuse(self) -> None:
         self._answer(
-            "431 Request Header Fields Too Large",
-            "headers",
-            "the head of the request does not end",
-            f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together",
+            ApiProblem(
+                431,
+                "headers",
+                "the head of the request does not end",
+                f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together",
+            )
         )
 
-    def _answer(self, status: str, field: str, problem: str, remedy: str) -> None:
-        body = msgspec.json.encode({"error": {"field": field, "problem": problem, "remedy": remedy}})
+    def _answer(self, problem: ApiProblem) -> None:
+        body = msgspec.json.encode(problem_body(problem))
         head = (
-            f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
+            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -4,6 +4,7 @@ While there are no keys the server is open, which is refused on any address but 
 it never opens again in this process: a file that is lost or broken later locks callers out rather than let them in.
 """
 
+import hmac
 import logging
 import math
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from tastemaker.clock import wall_us
 from tastemaker.errors import DataError
 from tastemaker.serving.access.key_file import read_keys
-from tastemaker.serving.access.keys import ApiKey, Scope, digest, matches, parse_token
+from tastemaker.serving.access.keys import ApiKey, Scope, digest, parse_token
 from tastemaker.serving.access.rates import TokenBucket
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.settings import Settings
@@ -157,7 +158,7 @@ class Gate:
             now_us = self._now_us()
             given = digest(parsed[1])
             if now_us < entry.until_us and any(
-                matches(given, kept) and now_us < until_us for kept, until_us in entry.secrets
+                hmac.compare_digest(given, kept) and now_us < until_us for kept, until_us in entry.secrets
             ):
                 return entry
         # One answer for what is unknown, wrong, expired and revoked: a guess learns nothing.

@@ -1,15 +1,14 @@
 """The file of API keys: written whole, by one process at a time, readable by its owner alone."""
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
+from tastemaker.durable import locked, replace_file
 from tastemaker.errors import DataError
-from tastemaker.serving.access.keys import US_PER_S, ApiKey, KeptSecret, Scope, digest, new_id, new_secret, token_of
+from tastemaker.serving.access.keys import ApiKey, KeptSecret, Scope, digest, new_id, new_secret, token_of
 
 __all__ = ["create_key", "find_key", "read_keys", "revoke_key", "rotate_key"]
 
@@ -106,7 +105,7 @@ def rotate_key(path: Path, key_id: str, *, now_us: int, grace_s: float) -> tuple
         DataError: there is no such key, or it is revoked or expired.
     """
     secret = new_secret()
-    end_us = now_us + int(grace_s * US_PER_S)
+    end_us = now_us + int(grace_s * 1_000_000)
 
     def rotated(key: ApiKey) -> ApiKey:
         if key.state(now_us) in {"revoked", "expired"}:
@@ -149,16 +148,8 @@ def _replace(path: Path, key_id: str, change: Callable[[ApiKey], ApiKey]) -> Api
 def _changed(path: Path) -> Iterator[list[ApiKey]]:
     """The entries, to be changed in place and then written; nothing is written after an error."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_name(f"{path.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path.with_name(f"{path.name}.lock")):
         keys = list(read_keys(path))
         yield keys
-        encoded = msgspec.json.format(msgspec.json.encode(_KeyFile(version=_VERSION, keys=tuple(keys))), indent=1)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.unlink(missing_ok=True)
-        # Made with its final mode: at no moment can others read it.
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(encoded)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        encoded = msgspec.json.encode(_KeyFile(version=_VERSION, keys=tuple(keys)))
+        replace_file(path, msgspec.json.format(encoded, indent=1))

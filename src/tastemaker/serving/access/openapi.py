@@ -3,6 +3,7 @@
 from typing import Any
 
 from tastemaker.serving.access.scopes import recommender_scope
+from tastemaker.serving.http import in_protocol
 
 __all__ = ["with_access"]
 
@@ -35,7 +36,7 @@ def with_access(document: dict[str, Any]) -> dict[str, Any]:
 def _guarded(method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
     scope = recommender_scope(method, path)
     statuses = _OF_ALL if scope is None else _OF_ALL | _OF_KEYS
-    error = "ProtocolError" if path.startswith(("/v2", "/v1/models")) else "Error"
+    error = "ProtocolError" if in_protocol(path) else "Error"
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{error}"}}}
     added = {status: {"description": text, "content": content} for status, text in statuses.items()}
     guarded = operation | {"responses": added | operation["responses"]}

@@ -1,29 +1,25 @@
 """The methods of the protocol over gRPC: who may call them, what they answer, and how they refuse."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
-from tastemaker.errors import ContractError, ServingError
 from tastemaker.serving.access.credentials import token_in
 from tastemaker.serving.access.gate import Admitted, Gate
 from tastemaker.serving.access.keys import Scope
 from tastemaker.serving.data_plane import DataPlane
-from tastemaker.serving.http import MAX_BODY_BYTES
+from tastemaker.serving.http import MAX_BODY_BYTES, problem_of
 from tastemaker.serving.oip.columns import check_lists, requests_of
 from tastemaker.serving.oip.grpc_codec import decode, model_metadata_message, read_request, write_response
 from tastemaker.serving.oip.lists import head_of, outputs_of, wanted_outputs
 from tastemaker.serving.oip.messages import messages
 from tastemaker.serving.oip.metadata import check_model, server_metadata
-from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
+from tastemaker.serving.problems import ApiProblem
 
 __all__ = ["SERVICE", "handlers"]
-
-_log = logging.getLogger(__name__)
 
 SERVICE = "inference.GRPCInferenceService"
 _Handle = Callable[[Any, Admitted], Awaitable[Any]]
@@ -140,13 +136,6 @@ def _bounded(raw: bytes) -> bytes:
 
 
 def _problem_of(error: Exception, name: str) -> ApiProblem:
-    if isinstance(error, ApiProblem):
-        return error
-    if isinstance(error, ContractError):
-        return ApiProblem.of_contract(error, 400)
-    if isinstance(error, ServingError):
-        return ApiProblem(503, "", str(error), "try again in a moment", retry_after_s=NO_RELEASE_RETRY_S)
     if isinstance(error, TimeoutError):
         return ApiProblem(503, "", f"no list within {_TIMEOUT_S:g} s", "try again in a moment", retry_after_s=1)
-    _log.error("grpc %s failed", name, exc_info=error)
-    return ApiProblem(500, "", f"an error of the server: {type(error).__name__}", "the server's log says more")
+    return problem_of(error, f"grpc {name}")

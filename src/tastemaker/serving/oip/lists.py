@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from tastemaker.serving.data_plane import Answer
+from tastemaker.serving.any_recommender import Answer
 from tastemaker.serving.oip.metadata import MODEL, OUTPUTS
 from tastemaker.serving.oip.tensors import InferRequest
 from tastemaker.serving.problems import ApiProblem
 
-__all__ = ["Output", "head_of", "outputs_of", "tensors_of", "wanted_outputs"]
+__all__ = ["Output", "head_of", "outputs_of", "wanted_outputs"]
 
 # Name, datatype, elements, and whether they are answered in binary.
 Output = tuple[str, str, np.ndarray[Any, Any], bool]
@@ -47,11 +47,11 @@ def head_of(request: InferRequest, answers: Sequence[Answer]) -> dict[str, Any]:
 
 def outputs_of(wanted: Sequence[tuple[str, bool]], answers: Sequence[Answer]) -> list[Output]:
     """The tensors that were asked for, as :func:`wanted_outputs` tells them."""
-    tensors = tensors_of(answers)
+    tensors = _tensors_of(answers)
     return [(name, *tensors[name], binary) for name, binary in wanted]
 
 
-def tensors_of(answers: Sequence[Answer]) -> dict[str, tuple[str, np.ndarray[Any, Any]]]:
+def _tensors_of(answers: Sequence[Answer]) -> dict[str, tuple[str, np.ndarray[Any, Any]]]:
     """Lists as output tensors.
 
     Args:

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-
-from tastemaker.events.item import Item
 
 __all__ = ["CatalogueFacts"]
 
@@ -46,25 +43,3 @@ class CatalogueFacts:
         if n == 0:
             return np.full_like(rows, -1), np.full_like(rows, -1)
         return np.where(known, self.categories[within], -1), np.where(known, self.brands[within], -1)
-
-    @classmethod
-    def of(cls, row_of: Mapping[str, int], items: Sequence[Item | None], version: str | int) -> Self:
-        """The facts of some items.
-
-        Args:
-            row_of: the row of each id.
-            items: by row; None for one that was removed.
-            version: of this state.
-        """
-        paths: dict[tuple[str, ...], int] = {}
-        brands: dict[str, int] = {}
-        category = [paths.setdefault(item.category, len(paths)) if item and item.category else -1 for item in items]
-        brand = [brands.setdefault(item.brand, len(brands)) if item and item.brand else -1 for item in items]
-        return cls(
-            version,
-            row_of,
-            np.array(category, dtype=np.int64),
-            ["/".join(path) for path in paths],
-            np.array(brand, dtype=np.int64),
-            list(brands),
-        )

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
-from tastemaker.serving.rerank.match_kernel import CAP, PIN, Postings
+from tastemaker.serving.rerank.match_kernel import PIN, Postings
 from tastemaker.serving.rerank.rule import Rule
 from tastemaker.serving.rerank.rule_set import RuleSet
 
@@ -25,7 +25,6 @@ class ActiveRules:
         compiled: all of them.
         on: uint8 ``[rules]``, 1 for those that count.
         pins: numbers of the pins that count, in order.
-        caps: numbers of the caps that count, in order.
         wanted_rows: int64, rows that pins name; add them to the candidates, or a pin holds only if its item was found.
         any: whether one counts at all.
     """
@@ -33,7 +32,6 @@ class ActiveRules:
     compiled: "CompiledRules"
     on: npt.NDArray[np.uint8]
     pins: tuple[int, ...]
-    caps: tuple[int, ...]
     wanted_rows: _Ints
     any: bool
 
@@ -56,7 +54,6 @@ class CompiledRules:
         everywhere: int64, rules that name neither.
         spans: int64 ``[rules, 2]``, from and until in microseconds.
         named_rows: rows that a rule names, by rule.
-        unmatched: for rules that match no item of the catalogue: what they name, in words.
     """
 
     version: str
@@ -72,7 +69,6 @@ class CompiledRules:
     everywhere: _Ints
     spans: _Ints
     named_rows: dict[int, _Ints]
-    unmatched: tuple[tuple[str, str], ...] = ()
     _boundaries: _Ints = field(init=False)
     _active: dict[tuple[str, int], ActiveRules] = field(init=False, default_factory=dict)
 
@@ -100,10 +96,9 @@ class CompiledRules:
             if rule.where.surfaces and surface not in rule.where.surfaces:
                 on[number] = 0
         pins = tuple(np.flatnonzero((self.kinds == PIN) & (on == 1)).tolist())
-        caps = tuple(np.flatnonzero((self.kinds == CAP) & (on == 1)).tolist())
         rows = [self.named_rows[pin] for pin in pins if pin in self.named_rows]
         wanted = np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
-        return ActiveRules(self, on, pins, caps, wanted, bool(on.any()))
+        return ActiveRules(self, on, pins, wanted, bool(on.any()))
 
 
 def _none() -> ActiveRules:

@@ -35,24 +35,18 @@ def compile_rules(rules: RuleSet, facts: CatalogueFacts) -> CompiledRules:
     by_row: list[_Ints] = []
     class_rules: list[int] = []
     row_rules: list[int] = []
-    everywhere, unmatched, named = [], [], {}
+    everywhere, named = [], {}
     for number, rule in enumerate(enabled):
         where = rule.where
         if where.item_ids:
             named[number] = rows = names.rows(where)
             by_row.append(rows)
             row_rules.append(number)
-            found = len(rows)
         elif where.categories or where.brands:
-            classes = names.classes(where)
-            by_class.append(classes)
+            by_class.append(names.classes(where))
             class_rules.append(number)
-            found = len(classes)
         else:
             everywhere.append(number)
-            continue
-        if not found:
-            unmatched.append((rule.id, _named(where)))
     return CompiledRules(
         version=rules.version,
         facts=facts,
@@ -67,7 +61,6 @@ def compile_rules(rules: RuleSet, facts: CatalogueFacts) -> CompiledRules:
         everywhere=np.array(everywhere, dtype=np.int64),
         spans=np.array([rule.span_us() for rule in enabled], dtype=np.int64).reshape(-1, 2),
         named_rows=named,
-        unmatched=tuple(unmatched),
     )
 
 
@@ -160,12 +153,3 @@ def _prices(where: Where) -> tuple[float, float]:
     return float(np.float32(where.price_from or 0.0)), float(
         np.float32(np.inf if where.price_to is None else where.price_to)
     )
-
-
-def _named(where: Where) -> str:
-    parts = [
-        f"{name} {', '.join(values[:3])}{', …' if len(values) > 3 else ''}"
-        for name, values in (("categories", where.categories), ("brands", where.brands), ("items", where.item_ids))
-        if values
-    ]
-    return "; ".join(parts)

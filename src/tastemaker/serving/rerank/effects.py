@@ -11,7 +11,7 @@ from tastemaker.serving.rerank.reranked import Effect
 from tastemaker.serving.rerank.stage import Outcome, Prepared, fill
 from tastemaker.serving.rerank.utility_kernel import utilities
 
-__all__ = ["Outcome", "effects_of"]
+__all__ = ["effects_of"]
 
 _Ints = npt.NDArray[np.int64]
 _Bools = npt.NDArray[np.bool_]

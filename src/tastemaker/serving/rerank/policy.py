@@ -1,14 +1,12 @@
 """What a surface's recipe says about its re-rank stage."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tastemaker.errors import DataError
 from tastemaker.serving.rerank.rule import MAX_POSITION
 
-__all__ = ["Diversity", "EpsilonSlots", "NewItems", "PlackettLuce", "RerankPolicy", "load_policy"]
+__all__ = ["Diversity", "EpsilonSlots", "NewItems", "PlackettLuce", "RerankPolicy"]
 
 
 class _Part(BaseModel):
@@ -113,21 +111,3 @@ class RerankPolicy(_Part):
         if isinstance(self.exploration, EpsilonSlots) and self.exploration.only_new and self.new_items is None:
             raise ValueError("exploration.only_new needs new_items, which says from what age on an item is not new")
         return self
-
-
-def load_policy(values: Mapping[str, object], where: str) -> RerankPolicy:
-    """A policy from a recipe.
-
-    Args:
-        values: as read from YAML.
-        where: the recipe, for the message.
-
-    Raises:
-        DataError: naming the field.
-    """
-    try:
-        return RerankPolicy.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "rerank"
-        raise DataError(f"{where}: {field}: {first['msg']}") from error

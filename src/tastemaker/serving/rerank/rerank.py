@@ -16,6 +16,7 @@ The list is a function of the candidates, the policy, the version of the rules, 
 which is made of the request's id.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -97,12 +98,8 @@ def warm_up(dimension: int) -> None:
     slots = {"kind": "epsilon_slots", "places": [1], "epsilon": 0.5}
     policy = RerankPolicy.model_validate({"diversity": {"method": "mmr"}, "exploration": slots, "margin_weight": 1})
     rerank(given, policy, NO_RULES, 0, 2)
-    prepare(given, policy, _replace_any(NO_RULES), 2)
-
-
-def _replace_any(rules: ActiveRules) -> ActiveRules:
-    """Rules that are matched although there is none."""
-    return ActiveRules(rules.compiled, rules.on, rules.pins, rules.caps, rules.wanted_rows, True)
+    # Matched, although there is none.
+    prepare(given, policy, replace(NO_RULES, any=True), 2)
 
 
 def _pool(prepared: Prepared, order: npt.NDArray[np.int64], exploration: EpsilonSlots) -> npt.NDArray[np.int64]:

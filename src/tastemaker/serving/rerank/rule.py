@@ -9,10 +9,10 @@ import msgspec
 
 from tastemaker.clock import to_us
 
-__all__ = ["MAX_POSITION", "MAX_STRENGTH", "Kind", "Rule", "Where"]
+__all__ = ["MAX_POSITION", "Kind", "Rule", "Where"]
 
 Kind = Literal["boost", "bury", "pin", "exclude", "cap"]
-MAX_STRENGTH: Final = 1000.0
+_MAX_STRENGTH: Final = 1000.0
 MAX_POSITION: Final = 100  # the longest list that a request may ask for
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -111,9 +111,9 @@ class Rule(
                 raise ValueError(f"rule {self.id}: a rule of kind {self.kind} takes no {field}; leave it out")
             if not given and field == wanted:
                 raise ValueError(f"rule {self.id}: a rule of kind {self.kind} needs a {field}")
-        if self.strength is not None and not 1 < self.strength <= MAX_STRENGTH:
+        if self.strength is not None and not 1 < self.strength <= _MAX_STRENGTH:
             raise ValueError(
-                f"rule {self.id}: strength {self.strength} is not above 1 and at most {MAX_STRENGTH:g};"
+                f"rule {self.id}: strength {self.strength} is not above 1 and at most {_MAX_STRENGTH:g};"
                 " to weaken items use kind bury with a strength above 1"
             )
         if self.position is not None and not 1 <= self.position <= MAX_POSITION:

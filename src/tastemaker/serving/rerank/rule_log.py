@@ -5,11 +5,9 @@ change can be altered unnoticed. A change is one line and one write: after a cra
 line, which nobody was told of, is dropped.
 """
 
-import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from tastemaker.durable import locked, sync_directory
 from tastemaker.errors import DataError
 from tastemaker.serving.rerank.rule import Rule
 from tastemaker.serving.rerank.rule_set import RuleSet
@@ -175,7 +174,8 @@ class RuleLog:
     ) -> Change:
         if not who.strip() or not why.strip():
             raise DataError("a change of rules needs to say who makes it and why")
-        with self._locked():
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.parent / ".lock"):
             folded = self.read()
             changed = decide(folded.rules)
             after = dict(folded.rules.by_id) | {rule.id: rule for rule in changed}
@@ -208,19 +208,7 @@ class RuleLog:
         finally:
             os.close(handle)
         if not folded.size:
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the writers' lock; the kernel frees it when the process dies."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with (self.path.parent / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            sync_directory(self.path.parent)
 
     def _damaged(self, number: int, why: str) -> DataError:
         return DataError(

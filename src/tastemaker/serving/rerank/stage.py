@@ -14,7 +14,7 @@ from tastemaker.serving.rerank.policy import RerankPolicy
 from tastemaker.serving.rerank.select_kernel import Caps, select
 from tastemaker.serving.rerank.utility_kernel import utilities
 
-__all__ = ["Filled", "Outcome", "Prepared", "cap_of", "caps_of", "fill", "prepare"]
+__all__ = ["Filled", "Outcome", "Prepared", "caps_of", "fill", "prepare"]
 
 _Ints = npt.NDArray[np.int64]
 _Floats = npt.NDArray[np.float64]
@@ -31,8 +31,7 @@ class Prepared:
         given: the candidates.
         policy: of the surface.
         active: the rules.
-        k: how many places were asked for.
-        size: how many there can be.
+        size: how many places the list has.
         candidates: int64 ``[hits]``, of each match of a rule with a candidate.
         hits: int64 ``[hits]``, the number of its rule.
         utility: float64 ``[n]``, with all weights, boosts and buries.
@@ -45,7 +44,6 @@ class Prepared:
     given: RerankInput
     policy: RerankPolicy
     active: ActiveRules
-    k: int
     size: int
     candidates: _Ints
     hits: _Ints
@@ -118,7 +116,7 @@ def prepare(given: RerankInput, policy: RerankPolicy, active: ActiveRules, k: in
         candidates, hits, members, limits = _matches(given, active, utility, removed)
     new = given.age_days < policy.new_items.younger_than_days if policy.new_items else np.zeros(n, dtype=np.bool_)
     size = min(k, n - int(np.count_nonzero(removed)))
-    return Prepared(given, policy, active, k, size, candidates, hits, utility, removed, members, limits, new)
+    return Prepared(given, policy, active, size, candidates, hits, utility, removed, members, limits, new)
 
 
 def fill(
@@ -177,17 +175,17 @@ def caps_of(prepared: Prepared, held: tuple[bool, bool] = (True, True), cap_rule
     return Caps(
         given.categories,
         given.brands,
-        cap_of(policy.max_per_category, prepared.size) if held[0] else 0,
-        cap_of(policy.max_per_brand, prepared.size) if held[1] else 0,
+        _cap_of(policy.max_per_category, prepared.size) if held[0] else 0,
+        _cap_of(policy.max_per_brand, prepared.size) if held[1] else 0,
         members,
         limits,
     )
 
 
-def cap_of(cap: float | None, size: int) -> int:
+def _cap_of(cap: float | None, size: int) -> int:
     """A policy's cap for a list of some size, in items; 0 for none.
 
-    >>> cap_of(3, 20), cap_of(0.25, 10), cap_of(None, 10)
+    >>> _cap_of(3, 20), _cap_of(0.25, 10), _cap_of(None, 10)
     (3, 3, 0)
     """
     if cap is None:

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from tastemaker.features.jit import compiled
 
-__all__ = ["LAST", "utilities"]
+__all__ = ["utilities"]
 
 _Floats32 = npt.NDArray[np.float32]
 _Floats = npt.NDArray[np.float64]
 
 # The utility of a score that is not finite: below what any list of 500 can give, by more than any one rule adds. (A
 # standard score is at most the root of n - 1.)
-LAST = -40.0
+_LAST = -40.0
 
 
 @compiled
@@ -47,7 +47,7 @@ def utilities(  # noqa: PLR0917 - compiled functions take their arguments by pos
     mean, deviation = _moments(scores)
     for i in range(n):
         score = np.float64(scores[i])
-        out[i] = (score - mean) / deviation if np.isfinite(score) else LAST
+        out[i] = (score - mean) / deviation if np.isfinite(score) else _LAST
     if margin_weight != 0.0:
         mean, deviation = _moments(margins)
         for i in range(n):

@@ -64,7 +64,7 @@ def explain(given: ExplainInput) -> Explained:
     made = []
     for place, row in enumerate(candidates.rows[:shown].tolist()):
         item = items[row]
-        assert item is not None, "the rules keep what is in the catalogue"
+        assert item is not None, "the filters keep what is in the catalogue"
         made.append(
             RecommendedItem(
                 item_id=item.item_id,

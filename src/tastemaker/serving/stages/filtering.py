@@ -1,4 +1,4 @@
-"""The filtering stage: what the recipe's rules, the request and the newest events take out."""
+"""The filtering stage: what the recipe's filters, the request and the newest events take out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.context import ShopperContext
 from tastemaker.serving.contract import Filters
+from tastemaker.serving.filters import FilterInput, FilterName, apply_filters
 from tastemaker.serving.recipe import SessionPolicy
-from tastemaker.serving.rules import RuleInput, apply_rules
 
-__all__ = ["FilteringInput", "Kept", "within_rules"]
+__all__ = ["FilteringInput", "Kept", "filtered"]
 
 _MINUTE_US = 60_000_000
 _DAY_US = 86_400_000_000
@@ -28,8 +28,8 @@ class FilteringInput:
         shopper: who asks.
         catalogue: what the items are.
         excluded: int64, rows that the request excludes.
-        filters: of the request.
-        rules: names, of the recipe.
+        asked: filters of the request.
+        filters: names, of the recipe.
         session: of the recipe.
         now_us: the moment, in microseconds.
     """
@@ -38,8 +38,8 @@ class FilteringInput:
     shopper: ShopperContext
     catalogue: Catalogue
     excluded: npt.NDArray[np.int64]
-    filters: Filters
-    rules: Sequence[str]
+    asked: Filters
+    filters: Sequence[FilterName]
     session: SessionPolicy
     now_us: int
 
@@ -50,28 +50,28 @@ class Kept:
 
     Attributes:
         candidates: in the order in which they came.
-        removed: by rule, how many it took out.
+        removed: by filter, how many it took out.
     """
 
     candidates: Blend
     removed: Mapping[str, int]
 
 
-def within_rules(given: FilteringInput) -> Kept:
-    """Apply the rules."""
+def filtered(given: FilteringInput) -> Kept:
+    """Apply the filters."""
     shopper, session = given.shopper, given.session
-    keep, removed = apply_rules(
-        RuleInput(
+    keep, removed = apply_filters(
+        FilterInput(
             given.candidates.rows,
             given.catalogue,
             given.excluded,
             given=shopper.query.items,
             category=shopper.query.category,
-            filters=given.filters,
-            bought=shopper.bought_ever if given.filters.bought is not None else given.excluded[:0],
+            asked=given.asked,
+            bought=shopper.bought_ever if given.asked.bought is not None else given.excluded[:0],
             just_bought=shopper.bought_since(given.now_us - round(session.bought_minutes * _MINUTE_US)),
             dismissed=shopper.exposure.dismissed_since(given.now_us - round(session.dismissed_days * _DAY_US)),
         ),
-        given.rules,
+        given.filters,
     )
     return Kept(given.candidates.only(keep) if removed else given.candidates, removed)

@@ -31,7 +31,7 @@ class LogInput:
         names: of the features.
         item_ids: of the catalogue, by row.
         histories: by history view, the shopper's events as they were read.
-        removed: by rule, how many items it took out or moved.
+        removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where it had nothing to do.
         now_us: the moment as of which features were read.
         clock: of the list.

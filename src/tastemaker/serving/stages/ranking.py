@@ -79,14 +79,12 @@ def rank(given: RankingInput) -> RankedCandidates:
     rows, catalogue, sources = candidates.rows, given.sources.catalogue, given.sources
     matrix, lifted, ranked = _NO_FEATURES, None, None
     if given.ranker is not None and len(rows):
-        ids = catalogue.item_ids
         matrix = ranking_matrix(
             read_stored(
                 given.reader,
                 given.layout,
                 given.features.shopper,
                 rows=rows,
-                item_ids=[ids[row] for row in rows.tolist()],
                 now_us=given.now_us,
                 read_items=given.read_items,
                 user_blocks=given.features.stored,

@@ -5,7 +5,6 @@ from candidates_twin import BRANDS, NOW_US, PATHS, active, candidates, facts, po
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tastemaker.events.item import Item
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.rerank.compiling import compile_rules
 from tastemaker.serving.rerank.rule import Rule, Where
@@ -66,16 +65,6 @@ def test_every_rule_matches_what_it_says(conditions, items):
     assert set(found) == expected
 
 
-def test_rules_that_match_nothing_are_told_with_what_they_name():
-    rules = [
-        rule("a", "exclude", categories=("nowhere",), brands=("acme",)),
-        rule("b", "exclude", items=[0, 70]),
-        rule("c", "exclude", items=[70, 71, 72, 73]),
-    ]
-    found = compile_rules(RuleSet.of(rules), facts([0], [0]))
-    assert found.unmatched == (("a", "categories nowhere; brands acme"), ("c", "items i70, i71, i72, …"))
-
-
 def test_a_row_that_came_after_the_rules_were_compiled_matches_by_class_alone():
     rules = active(rule("out", "exclude", brands=("acme",)), of=facts([0], [0]))
     late = candidates([1.0, 1.0], rows=[0, 55], categories=[0, 3], brands=[0, 2])
@@ -94,18 +83,6 @@ def test_rows_that_the_catalogue_did_not_have_yet_have_no_codes():
     assert [codes.tolist() for codes in found.codes(np.array([1, 7, 0]))] == [[3, -1, 0], [2, -1, -1]]
     assert [codes.tolist() for codes in found.codes(np.array([1, 0]))] == [[3, 0], [2, -1]]
     assert [codes.tolist() for codes in facts([], []).codes(np.array([4]))] == [[-1], [-1]]
-
-
-def test_facts_are_read_off_items():
-    at = "2026-01-01T00:00:00Z"
-    items = [
-        Item(item_id="a", title="A", created_at=at, category=("kitchen", "mugs"), brand="acme"),
-        None,
-        Item(item_id="c", title="C", created_at=at, category=("kitchen", "mugs")),
-    ]
-    found = CatalogueFacts.of({"a": 0, "b": 1, "c": 2}, items, 7)
-    assert (found.categories.tolist(), found.category_paths) == ([0, -1, 0], ["kitchen/mugs"])
-    assert (found.brands.tolist(), found.brand_names) == ([0, -1, -1], ["acme"])
 
 
 def test_ten_thousand_rules_on_a_hundred_thousand_items_stay_small():

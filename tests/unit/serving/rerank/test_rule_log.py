@@ -4,18 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from candidates_twin import facts, rule
+from candidates_twin import rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tastemaker.errors import DataError
-from tastemaker.serving.rerank.live_rules import LiveRules
 from tastemaker.serving.rerank.rule_log import RuleLog, rules_path
 from tastemaker.serving.rerank.rule_set import RuleSet
 from tastemaker.serving.rerank.rule_watch import RuleWatch
@@ -208,45 +205,6 @@ def test_a_watch_takes_a_file_that_was_put_in_the_others_place(log, tmp_path):
 def test_a_watch_of_a_directory_says_so(tmp_path):
     (tmp_path / "log.jsonl").mkdir()
     assert "Is a directory" in RuleWatch(tmp_path / "log.jsonl").problem
-
-
-def test_live_rules_follow_file_and_catalogue(log):
-    shops = [facts([0], [0]), facts([0, 1], [0, 1], "2")]
-    live = LiveRules(RuleWatch(log.path), lambda: shops[0])
-    before = live.compiled
-    assert not live.refresh()
-    assert live.compiled is before
-    log.add([rule("out", "exclude", items=[1])], **BY)
-    assert live.refresh()
-    assert live.compiled.unmatched == (("out", "items i1"),)
-    del shops[0]
-    assert live.refresh()
-    assert live.compiled.unmatched == ()
-    assert (live.compiled.version, live.compiled.facts.version) == (log.read().rules.version, "2")
-
-
-def test_live_rules_in_the_background_survive_a_catalogue_that_fails(log):
-    shop, fails, asked = facts([0, 1], [0, 1]), threading.Event(), threading.Event()
-
-    def of():
-        if fails.is_set():
-            asked.set()
-            raise RuntimeError("the catalogue is away")
-        return shop
-
-    live = LiveRules(RuleWatch(log.path), of)
-    live.start(every_s=0.01)
-    try:
-        fails.set()
-        assert asked.wait(10)
-        log.add([UP], **BY)
-        fails.clear()
-        deadline = time.monotonic() + 10
-        while len(live.compiled.rules) == 0 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert [one.id for one in live.compiled.rules] == ["up"]
-    finally:
-        live.stop()
 
 
 def test_ten_thousand_rules_are_one_change(log):

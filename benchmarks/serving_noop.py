@@ -1,0 +1,27 @@
+"""A handler that does nothing, served as the recommender is: what HTTP itself costs."""
+
+import bentoml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bentos.recommender.service import LEAN
+
+__all__ = ["Noop", "app"]
+
+
+async def _nothing(request: Request) -> Response:
+    await request.body()
+    return Response(b"{}", media_type="application/json")
+
+
+app = Starlette(
+    routes=[Route("/v1/recommend", _nothing, methods=["POST"]), Route("/v2/health/ready", _nothing, methods=["GET"])]
+)
+
+
+@bentoml.service(name="tastemaker-noop", **LEAN)
+@bentoml.asgi_app(app)
+class Noop:
+    """Answers."""
