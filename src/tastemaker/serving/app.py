@@ -21,6 +21,7 @@ from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.oip import v1, v2
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.served_log import ServedListLog
+from tastemaker.serving.telemetry.telemetry import Telemetry
 from tastemaker.settings import Settings
 
 __all__ = ["create_app", "open_recommender", "open_served_log"]
@@ -50,6 +51,7 @@ def create_app(
         open_log=lambda: (open_log or open_served_log)(settings(), metrics),
         metrics=metrics,
         wanted=lambda: wanted(settled()),
+        open_telemetry=lambda: Telemetry.of(settled(), metrics.traces_dropped.inc),
     )
 
     @asynccontextmanager
@@ -117,6 +119,7 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
             recipes=recipes,
             timed=True,
             rules=rules,
+            repeat_s=settings.repeat_seconds,
         ),
     )
 

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
@@ -22,6 +22,8 @@ from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
 from tastemaker.serving.requests import check_request
 from tastemaker.serving.served_log import ServedListLog
 from tastemaker.serving.succession import Serving, Succession, Successor
+from tastemaker.serving.telemetry.answers import Answers
+from tastemaker.serving.telemetry.telemetry import Telemetry
 
 __all__ = ["Answer", "AnyRecommender", "DataPlane"]
 
@@ -40,6 +42,7 @@ class DataPlane:
         retry_s: pause after a failed load.
         wanted: names what ``open_recommender`` would open now; looked at together with the items. Another name makes
             it open again, while the former recommender answers.
+        open_telemetry: makes what looks at calls after their answer; called once, off the event loop.
     """
 
     def __init__(
@@ -52,10 +55,12 @@ class DataPlane:
         refresh_s: float = 0.5,
         retry_s: float = 2.0,
         wanted: Callable[[], str] = lambda: "",
+        open_telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         self.metrics = metrics
         self._open_recommender, self._wanted = open_recommender, wanted
-        self._open_log = open_log
+        self._open_log, self._open_telemetry = open_log, open_telemetry
+        self._telemetry = Telemetry()
         self._max_waiting = max_waiting
         self._refresh_s = refresh_s
         self._retry_s = retry_s
@@ -66,6 +71,7 @@ class DataPlane:
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._waiting = 0
+        self._refreshed = 0.0  # when the last look for changes succeeded, by the monotonic clock
         self._busy_since: float | None = None  # when the list in the making was begun
         self._why_not_ready = "it has not been started"
 
@@ -123,6 +129,7 @@ class DataPlane:
         self._thread.join(timeout_s)
         if self._log is not None:
             self._log.stop(timeout_s)
+        self._telemetry.stop()
 
     def check(self, request: RecommendationRequest, where: str = "") -> None:
         """Check what only recipes and catalogue know.
@@ -145,8 +152,14 @@ class DataPlane:
                     "send ids of items in the catalogue; a new item is known a second after the collector accepted it",
                 )
 
-    async def recommend(self, requests: Sequence[RecommendationRequest]) -> list[Answer]:
+    async def recommend(
+        self, requests: Sequence[RecommendationRequest], headers: Mapping[str, str] | None = None
+    ) -> Answers:
         """Make one list for each request, each within the budget of its surface.
+
+        Args:
+            requests: decoded and checked.
+            headers: of the call, which say what trace it is of.
 
         Raises:
             ApiProblem: 503 without a release.
@@ -157,10 +170,15 @@ class DataPlane:
         recommender = serving.recommender
         serving.users += 1
         self._count(len(requests))
+        answers = Answers(headers)
         try:
             if len(requests) == 1:
-                return [await self._within_budget(recommender, requests[0])]
-            return list(await asyncio.gather(*(self._within_budget(recommender, request) for request in requests)))
+                answers.append(await self._within_budget(recommender, requests[0]))
+            else:
+                made = (self._within_budget(recommender, request) for request in requests)
+                answers.extend(await asyncio.gather(*made))
+            answers.done()
+            return answers
         except RuntimeError as error:
             if self._stopping.is_set():  # the executor was shut down between the check and the call
                 raise ServingError("it is shutting down") from error
@@ -203,19 +221,24 @@ class DataPlane:
         finally:
             self._busy_since = None
 
-    async def record(self, answers: Sequence[Answer]) -> None:
+    async def record(self, answers: Answers) -> None:
         """Count and log lists whose answer was sent."""
         for response, record in answers:
-            self.metrics.count_list(record.request.surface, response, record.stages_us)
+            self.metrics.count_list(record.request.surface, response, record)
             if self._log is not None:
                 self._log.offer_later(record)
                 self.metrics.log_waiting.set(self._log.waiting)
+        self._telemetry.look(answers)
 
     def _count(self, change: int) -> None:
         self._waiting += change
         self.metrics.waiting.set(self._waiting)
 
     def _run(self) -> None:
+        try:
+            self._telemetry = self._open_telemetry()
+        except Exception as error:  # lists matter more
+            _log.warning("no request is logged or traced: %s", error)
         while not self._stopping.is_set() and not self._load():
             self._stopping.wait(self._retry_s)
         failing = False
@@ -225,7 +248,7 @@ class DataPlane:
             self._serving = self._succession.look(self._serving)
             try:
                 self._serving.recommender.refresh()
-                failing = False
+                self._refreshed, failing = monotonic(), False
             except Exception as error:  # items stay as they are until a look succeeds
                 self.metrics.refresh_failures.inc()
                 if not failing:
@@ -255,6 +278,8 @@ class DataPlane:
         gc.collect()
         gc.freeze()
         self.metrics.release.labels(recommender.release_id).set(1)
+        self._refreshed = monotonic()
+        self.metrics.refresh_age.set_function(lambda: monotonic() - self._refreshed)
         self._succession, self._serving = succession, Serving(recommender)
         _log.info("release %s serves", recommender.release_id)
         return True

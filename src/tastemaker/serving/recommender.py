@@ -33,11 +33,12 @@ from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
 from tastemaker.serving.relisting import reranked
+from tastemaker.serving.repeats import RepeatedLists
 from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_rules import ShopRules
-from tastemaker.serving.shop_state import ShopState, read_state
+from tastemaker.serving.shop_state import read_state
 from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
 from tastemaker.serving.stages.runner import StageClock
@@ -69,6 +70,7 @@ class Recommender:
         make_index: builds the index of item vectors.
         rules: the shop's, which follow their file; None for none.
         now_ns: a clock that only grows, for budgets.
+        repeat_s: for how long a list may be given again to an identical request; 0 for never.
         stale_after_s: features of items that could not be refreshed for so long count as their defaults.
 
     Raises:
@@ -87,8 +89,12 @@ class Recommender:
         make_index: MakeIndex = VectorIndex,
         rules: RuleWatch | None = None,
         now_ns: Callable[[], int] = perf_counter_ns,
+        repeat_s: float = 0.0,
         stale_after_s: float = 3_600.0,
     ) -> None:
+        # Nothing in here refers back to the whole: what was replaced is freed at once, without the collector, which
+        # does not look at what has served for long.
+        whole = weakref.ref(self)
         self._release = release = read_by(load_release(release_dir), reader.plan)
         self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
@@ -98,12 +104,12 @@ class Recommender:
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
         self._make_index = guarded(make_index)
         self._state = read_state(reader, release, None, clock.now_us(), make_index=self._make_index, items=self._items)
-        self._items.number_by(lambda item_id: self._state.catalogue.row(str(item_id)))
+        self._items.number_by(lambda item_id: _alive(whole)._state.catalogue.row(str(item_id)))
         self._parts = Parts(
             release,
             reader,
             ranker or release.ranker,
-            self._read_items,
+            lambda *asked: _alive(whole)._read_items(*asked),
             Breakers(
                 # A refresh looks at the store twice a second, and closes it when it is well.
                 CircuitBreaker("online store", retry_s=None),
@@ -111,11 +117,9 @@ class Recommender:
                 CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
             ),
             now_ns,
+            RepeatedLists(round(repeat_s * 1e6)),
         )
-        # Nothing in here refers back to the whole: what was replaced is freed at once, without the collector, which
-        # does not look at what has served for long.
-        whole = weakref.ref(self)
-        self._rules = ShopRules(rules, lambda: _state_of(whole))
+        self._rules = ShopRules(rules, lambda: _alive(whole)._state)
         self._lists = CachedLists()
         self._static = {
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
@@ -163,6 +167,7 @@ class Recommender:
         for request in trial_requests(self.recipes, state.catalogue.item_ids[:1]):
             self.answer(request)
         self._lists = CachedLists()  # nobody has asked for those
+        self._parts.repeats.clear()
 
     def refresh(self) -> None:
         """Take in what changed of items, their features and popularity; requests meanwhile see the old state.
@@ -300,6 +305,7 @@ class Recommender:
             items=explained.items,
             unknown_items=made.unknown_items,
             stale=order.stale if len(made.features) else (),
+            repeated=made.kept == "hit",
         )
         record = clock.run(
             "log",
@@ -317,12 +323,13 @@ class Recommender:
                 made.listed,
                 order.now_us,
                 clock,
+                made.kept,
             ),
         )
         return response, record
 
 
-def _state_of(whole: "weakref.ref[Recommender]") -> ShopState:
+def _alive(whole: "weakref.ref[Recommender]") -> Recommender:
     recommender = whole()
     assert recommender is not None, "it calls for this itself"
-    return recommender._state
+    return recommender

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from tastemaker.clock import from_us
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, RuleEffect, ServedList
-from tastemaker.serving.records import ListRecord
+from tastemaker.serving.records import Kept, ListRecord
 from tastemaker.serving.stages.explain import plain
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
@@ -35,6 +35,7 @@ class LogInput:
         listed: what the rerank stage made of the candidates; None where it had nothing to do.
         now_us: the moment as of which features were read.
         clock: of the list.
+        kept: whether it was ranked before.
     """
 
     request: RecommendationRequest
@@ -49,11 +50,13 @@ class LogInput:
     listed: ListedOrder | None
     now_us: int
     clock: StageClock
+    kept: Kept = ""
 
 
 def keep(given: LogInput) -> ListRecord:
     """Keep what is needed."""
-    return ListRecord(given.response.request_id, given.request, given.clock.stages_us, lambda: served_list(given))
+    stages = given.clock.stages_us
+    return ListRecord(given.response.request_id, given.request, stages, lambda: served_list(given), given.kept)
 
 
 def served_list(given: LogInput) -> ServedList:
@@ -93,6 +96,7 @@ def served_list(given: LogInput) -> ServedList:
         effects=_effects(given),
         latency_us=given.clock.total_us,
         stages=given.clock.stages_us,
+        repeated=response.repeated,
     )
 
 
