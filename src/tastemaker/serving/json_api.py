@@ -23,18 +23,18 @@ _REPEATED = frozenset({"exclude", "items"})
 def routes(plane: DataPlane) -> list[BaseRoute]:
     """The routes of the JSON API."""
 
-    async def answer(asked: RecommendationRequest) -> Response:
+    async def answer(asked: RecommendationRequest, request: Request) -> Response:
         plane.check(asked)
-        answers = await plane.recommend([asked])
+        answers = await plane.recommend([asked], request.headers)
         response = json_response(with_items(answers[0][0]))
         response.background = BackgroundTask(plane.record, answers)
         return response
 
     async def post(request: Request) -> Response:
-        return await answer(decode_json(await read_body(request), RecommendationRequest))
+        return await answer(decode_json(await read_body(request), RecommendationRequest), request)
 
     async def get(request: Request) -> Response:
-        return await answer(_from_query(request))
+        return await answer(_from_query(request), request)
 
     async def release(request: Request) -> Response:
         recommender = plane.recommender

@@ -60,7 +60,7 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         lists = requests_of(asked, values)
         check_lists(plane, lists, asked)
         admitted_of(request.scope).charge(len(lists) - 1)
-        answers = await plane.recommend(lists)
+        answers = await plane.recommend(lists, request.headers)
         encoded, json_length = encode_answer(head_of(asked, answers), outputs_of(wanted, answers))
         if json_length is None:
             response = Response(encoded, media_type="application/json")
