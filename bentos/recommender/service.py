@@ -2,31 +2,41 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 import bentoml
 
+from tastemaker.release.champion import read_champion
 from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.access.bounded_http import bound_request_heads
 from tastemaker.serving.access.starting import ending_the_server
 from tastemaker.serving.app import create_app, open_recommender
-from tastemaker.serving.bento_service import SERVICE_OPTIONS, release_of
+from tastemaker.serving.bento_service import RELEASE_DIR, SERVICE_OPTIONS, release_of
 from tastemaker.serving.data_plane import AnyRecommender
 from tastemaker.settings import Settings
 
 __all__ = ["Recommender", "app"]
 
 
-def _release_dir() -> Path:
-    return release_of(Recommender)
+def _wanted(settings: Settings) -> str:
+    """The champion's id, where it is to be followed; empty for the one release that this process is for."""
+    if not settings.follow_champion or os.environ.get(RELEASE_DIR):
+        return ""
+    champion = read_champion(settings.releases_dir)
+    return "" if champion is None else champion.release
+
+
+def _release_dir(champion: str = "") -> Path:
+    return release_of(Recommender, champion)
 
 
 def _open(settings: Settings) -> AnyRecommender:
-    return open_recommender(settings, _release_dir())
+    return open_recommender(settings, _release_dir(_wanted(settings)))
 
 
 bound_request_heads()  # here, because the worker's server is made right after this module was imported
-app = create_app(_open)
+app = create_app(_open, wanted=_wanted)
 
 
 @bentoml.service(name="tastemaker-recommender", **SERVICE_OPTIONS)

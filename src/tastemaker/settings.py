@@ -51,6 +51,16 @@ class Settings(BaseModel):
         tls_certificate: PEM file of the certificate chain that the collector and the recommender serve with; empty is
             without TLS.
         tls_key: PEM file of its key.
+        log_format: how the recommender writes its log: text, or a JSON object per line.
+        log_requests: which lists get a line with their request id: slow and degraded ones (``problems``), all, or none.
+        log_slow_ms: from when a list is slow, in milliseconds.
+        trace_endpoint: base address of an OpenTelemetry collector that takes OTLP over HTTP; empty: nothing is traced.
+            ``OTEL_EXPORTER_OTLP_HEADERS`` has what is sent along, such as a key.
+        trace_rate: share of calls without a ``traceparent`` header that are traced; with one, its flag decides.
+        repeat_seconds: for how long the recommender may give what it ranked for a request to an identical
+            one, provided that nothing of the shopper, the rules and the shop has changed; 0 ranks for each request.
+        follow_champion: whether the recommender serves the release that the champion pointer names, and goes over to
+            another one while it runs; otherwise it serves the release that its Bento was built with. The stack sets it.
         max_in_progress: requests that the collector or the recommender has in progress at once; more are told to come
             back.
     """
@@ -84,6 +94,13 @@ class Settings(BaseModel):
     allow_open: bool = False
     tls_certificate: str = ""
     tls_key: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_requests: Literal["none", "problems", "all"] = "problems"
+    log_slow_ms: float = Field(100.0, ge=0)
+    trace_endpoint: str = Field("", pattern="^(https?://.+)?$")
+    trace_rate: float = Field(0.01, ge=0, le=1)
+    repeat_seconds: float = Field(5.0, ge=0, le=300)
+    follow_champion: bool = False
     max_in_progress: int = Field(512, ge=1)
 
     @model_validator(mode="after")

@@ -16,11 +16,12 @@ import yaml
 from tastemaker.errors import DataError, ServingError
 from tastemaker.models.two_tower.saved import CARD
 from tastemaker.names import RELEASE_MODEL
+from tastemaker.promotion.hashing import hash_files, hash_tree
 from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.release.files import TOWERS
 from tastemaker.settings import Settings
 
-__all__ = ["BENTOFILE", "SERVICES", "bento_path", "build_bento", "content_hash"]
+__all__ = ["BENTOFILE", "SERVICES", "bento_path", "build_bento", "code_of", "content_hash"]
 
 SERVICES: Final = ("recommender", "retrieval", "ranking")
 BENTOFILE: Final = Path("bentos/recommender/bentofile.yaml")
@@ -143,6 +144,17 @@ def _needed_by(release_dir: Path) -> list[str]:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{release_dir / TOWERS / CARD} does not read ({error!r}); train the release again") from error
     return [] if encoder == _WITHOUT else [f"{name}=={installed(name)}" for name in _TENSORFLOW]
+
+
+def code_of(settings: Settings, tag: str) -> str:
+    """What a Bento runs, without the release in it: a hash of its code; empty where there is no such Bento."""
+    name, _, version = tag.partition(":")
+    source = settings.bentoml_home / "bentos" / name / version / "src"
+    if not version or not source.is_dir():
+        return ""
+    # Its definition names the release, and a process that serves it compiles its code.
+    files = {path: found for path, found in hash_tree(source).items() if path.endswith((".py", ".yaml", ".html"))}
+    return hash_files({path: found for path, found in files.items() if path != BENTOFILE.name})
 
 
 def _free_version(settings: Settings, name: str, release: str) -> str:

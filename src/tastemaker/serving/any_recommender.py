@@ -44,3 +44,7 @@ class AnyRecommender(Protocol):
     def knows_item(self, item_id: str) -> bool:
         """Whether the catalogue has the item."""
         ...
+
+    def close(self) -> None:
+        """Give back what this thread holds of it; it makes no lists after that. Another thread may call it as well."""
+        ...

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.oip import v1, v2
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.served_log import ServedListLog
+from tastemaker.serving.telemetry.telemetry import Telemetry
 from tastemaker.settings import Settings
 
 __all__ = ["create_app", "open_recommender", "open_served_log"]
@@ -29,6 +31,7 @@ def create_app(
     open_recommender: Callable[[Settings], AnyRecommender],
     settings: Callable[[], Settings] = Settings.from_env,
     open_log: Callable[[Settings, ServingMetrics], ServedListLog] | None = None,
+    wanted: Callable[[Settings], str] = lambda settings: "",
 ) -> Starlette:
     """Build the application. Nothing is read or loaded before :meth:`DataPlane.start`.
 
@@ -39,12 +42,16 @@ def create_app(
         open_recommender: loads the release; runs in the background thread.
         settings: the platform's settings, read when the release is loaded.
         open_log: makes the served-list log; by default it writes to the settings' broker.
+        wanted: names the release that ``open_recommender`` would load now; asked twice a second. When it names another
+            one, that is loaded beside the one that answers, and takes over when it is warm.
     """
-    metrics = ServingMetrics()
+    metrics, settled = ServingMetrics(), cache(settings)
     plane = DataPlane(
         open_recommender=lambda: open_recommender(settings()),
         open_log=lambda: (open_log or open_served_log)(settings(), metrics),
         metrics=metrics,
+        wanted=lambda: wanted(settled()),
+        open_telemetry=lambda: Telemetry.of(settled(), metrics.traces_dropped.inc),
     )
 
     @asynccontextmanager
@@ -112,6 +119,7 @@ def open_recommender(settings: Settings, release_dir: Path) -> AnyRecommender:
             recipes=recipes,
             timed=True,
             rules=rules,
+            repeat_s=settings.repeat_seconds,
         ),
     )
 

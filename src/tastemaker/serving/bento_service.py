@@ -16,10 +16,10 @@ from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.access.starting import ending_the_server
 from tastemaker.settings import Settings
 
-__all__ = ["SERVICE_OPTIONS", "begin", "release_of"]
+__all__ = ["RELEASE_DIR", "SERVICE_OPTIONS", "begin", "release_of"]
 
 # A release outside any Bento and model store, such as one that a storage initializer has mounted.
-_RELEASE_DIR: Final = "TASTEMAKER_RELEASE_DIR"
+RELEASE_DIR: Final = "TASTEMAKER_RELEASE_DIR"
 SERVICE_OPTIONS: Final[dict[str, Any]] = {
     "workers": 1,  # one warm model and one set of metrics per process; scale by replicas
     "traffic": {"timeout": 5},  # each request leaves a timer for this long, so a minute's default makes memory grow
@@ -29,27 +29,31 @@ SERVICE_OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def release_of(service: Any) -> Path:
-    """The release to serve: the directory of the environment, else the Bento's, else the newest in the model store.
+def release_of(service: Any, champion: str = "") -> Path:
+    """The release to serve.
+
+    The directory of the environment, else the champion that is followed, else the Bento's, else the newest in the
+    model store.
 
     Args:
         service: of BentoML.
+        champion: the release that is followed; empty for none.
 
     Raises:
         ServingError: there is none.
     """
     import bentoml
 
-    given = os.environ.get(_RELEASE_DIR)
+    given = os.environ.get(RELEASE_DIR)
     if given:
         return Path(given)
-    tag = f"{RELEASE_MODEL}:latest"
-    if service.bento is not None:  # what the Bento was built with, even when the store has newer ones
+    tag = f"{RELEASE_MODEL}:{champion or 'latest'}"
+    if service.bento is not None and not champion:  # what the Bento was built with, even when the store has newer ones
         tag = next((str(model.tag) for model in service.bento.info.all_models if model.tag.name == RELEASE_MODEL), tag)
     try:
         return Path(bentoml.models.get(tag).path)
     except bentoml.exceptions.NotFound as error:
-        raise ServingError(f"no release {tag} in the model store; train one, or set {_RELEASE_DIR}") from error
+        raise ServingError(f"no release {tag} in the model store; train one, or set {RELEASE_DIR}") from error
 
 
 def begin(app: Starlette, what: str) -> None:

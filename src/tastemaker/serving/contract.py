@@ -110,6 +110,7 @@ class RecommendationResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw
         items: best first.
         unknown_items: ids of the request's ``items`` that the catalogue does not have; the list was made without them.
         stale: views whose features are older than they may be, so that defaults stood in for them.
+    repeated: its candidates were ranked for an identical request a moment ago, and nothing has changed since.
     """
 
     request_id: str
@@ -119,6 +120,7 @@ class RecommendationResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw
     items: tuple[RecommendedItem, ...] = ()
     unknown_items: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    repeated: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -177,6 +179,7 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         latency_us: time from request to answer, in microseconds.
         stages: time of each stage, in microseconds.
         trace: what it takes to make the list again; None in lists of before it was logged.
+        repeated: as in the response; candidates and features are those of the list that was ranked before.
     """
 
     request_id: str
@@ -200,3 +203,4 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     latency_us: int = 0
     stages: dict[str, int] = {}
     trace: Trace | None = None
+    repeated: bool = False

@@ -3,14 +3,14 @@
 Making a list is numpy and SQLite work, so it runs in one thread of its own and the event loop stays free. A list that
 is not there when its budget is spent, that waited too long, or that too many others wait before, is answered from what
 is at hand: a lower tier is better than an error. One more thread loads the release, warms it up, and from then on looks
-for new and changed items.
+for new and changed items, and for another release that is to take over.
 """
 
 import asyncio
 import gc
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
@@ -21,12 +21,13 @@ from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
 from tastemaker.serving.requests import check_request
 from tastemaker.serving.served_log import ServedListLog
+from tastemaker.serving.succession import Serving, Succession, Successor
+from tastemaker.serving.telemetry.answers import Answers
+from tastemaker.serving.telemetry.telemetry import Telemetry
 
 __all__ = ["Answer", "AnyRecommender", "DataPlane"]
 
 _log = logging.getLogger(__name__)
-
-_WARM_UP_LISTS = 5
 
 
 class DataPlane:
@@ -39,6 +40,9 @@ class DataPlane:
         max_waiting: lists that may wait or be in the making; beyond it callers get what is at hand.
         refresh_s: pause between two looks for new and changed items.
         retry_s: pause after a failed load.
+        wanted: names what ``open_recommender`` would open now; looked at together with the items. Another name makes
+            it open again, while the former recommender answers.
+        open_telemetry: makes what looks at calls after their answer; called once, off the event loop.
     """
 
     def __init__(
@@ -50,26 +54,31 @@ class DataPlane:
         max_waiting: int = 64,
         refresh_s: float = 0.5,
         retry_s: float = 2.0,
+        wanted: Callable[[], str] = lambda: "",
+        open_telemetry: Callable[[], Telemetry] = Telemetry,
     ) -> None:
         self.metrics = metrics
-        self._open_recommender = open_recommender
-        self._open_log = open_log
+        self._open_recommender, self._wanted = open_recommender, wanted
+        self._open_log, self._open_telemetry = open_log, open_telemetry
+        self._telemetry = Telemetry()
         self._max_waiting = max_waiting
         self._refresh_s = refresh_s
         self._retry_s = retry_s
-        self._recommender: AnyRecommender | None = None
+        self._serving: Serving | None = None
+        self._succession: Succession | None = None
         self._log: ServedListLog | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
         self._waiting = 0
+        self._refreshed = 0.0  # when the last look for changes succeeded, by the monotonic clock
         self._busy_since: float | None = None  # when the list in the making was begun
         self._why_not_ready = "it has not been started"
 
     @property
     def ready(self) -> bool:
         """Whether requests are answered: the release is loaded and warm, and no shutdown has begun."""
-        return self._recommender is not None and not self._stopping.is_set()
+        return self._serving is not None and not self._stopping.is_set()
 
     @property
     def why_not_ready(self) -> str:
@@ -83,7 +92,15 @@ class DataPlane:
         Raises:
             ApiProblem: 503 while there is none.
         """
-        if self._recommender is None or self._stopping.is_set():
+        return self._current().recommender
+
+    @property
+    def successor(self) -> Successor | None:
+        """The release that is to take over, if any."""
+        return None if self._succession is None else self._succession.successor
+
+    def _current(self) -> Serving:
+        if self._serving is None or self._stopping.is_set():
             raise ApiProblem(
                 503,
                 "",
@@ -91,7 +108,7 @@ class DataPlane:
                 "wait for GET /v2/health/ready to answer 200; a first release comes from: tastemaker train",
                 retry_after_s=NO_RELEASE_RETRY_S,
             )
-        return self._recommender
+        return self._serving
 
     def start(self) -> None:
         """Begin to load; returns at once. A second call does nothing."""
@@ -112,6 +129,7 @@ class DataPlane:
         self._thread.join(timeout_s)
         if self._log is not None:
             self._log.stop(timeout_s)
+        self._telemetry.stop()
 
     def check(self, request: RecommendationRequest, where: str = "") -> None:
         """Check what only recipes and catalogue know.
@@ -134,26 +152,40 @@ class DataPlane:
                     "send ids of items in the catalogue; a new item is known a second after the collector accepted it",
                 )
 
-    async def recommend(self, requests: Sequence[RecommendationRequest]) -> list[Answer]:
+    async def recommend(
+        self, requests: Sequence[RecommendationRequest], headers: Mapping[str, str] | None = None
+    ) -> Answers:
         """Make one list for each request, each within the budget of its surface.
+
+        Args:
+            requests: decoded and checked.
+            headers: of the call, which say what trace it is of.
 
         Raises:
             ApiProblem: 503 without a release.
             ContractError: a request asks for what does not exist.
             ServingError: the recommender cannot answer.
         """
-        recommender = self.recommender
+        serving = self._current()  # a release that takes over meanwhile changes nothing for these
+        recommender = serving.recommender
+        serving.users += 1
         self._count(len(requests))
+        answers = Answers(headers)
         try:
             if len(requests) == 1:
-                return [await self._within_budget(recommender, requests[0])]
-            return list(await asyncio.gather(*(self._within_budget(recommender, request) for request in requests)))
+                answers.append(await self._within_budget(recommender, requests[0]))
+            else:
+                made = (self._within_budget(recommender, request) for request in requests)
+                answers.extend(await asyncio.gather(*made))
+            answers.done()
+            return answers
         except RuntimeError as error:
             if self._stopping.is_set():  # the executor was shut down between the check and the call
                 raise ServingError("it is shutting down") from error
             raise
         finally:
             self._count(-len(requests))
+            serving.users -= 1
 
     async def _within_budget(self, recommender: AnyRecommender, request: RecommendationRequest) -> Answer:
         """One list, by the thread that makes them; from what is at hand where that would take too long."""
@@ -189,27 +221,34 @@ class DataPlane:
         finally:
             self._busy_since = None
 
-    async def record(self, answers: Sequence[Answer]) -> None:
+    async def record(self, answers: Answers) -> None:
         """Count and log lists whose answer was sent."""
         for response, record in answers:
-            self.metrics.count_list(record.request.surface, response, record.stages_us)
+            self.metrics.count_list(record.request.surface, response, record)
             if self._log is not None:
                 self._log.offer_later(record)
                 self.metrics.log_waiting.set(self._log.waiting)
+        self._telemetry.look(answers)
 
     def _count(self, change: int) -> None:
         self._waiting += change
         self.metrics.waiting.set(self._waiting)
 
     def _run(self) -> None:
+        try:
+            self._telemetry = self._open_telemetry()
+        except Exception as error:  # lists matter more
+            _log.warning("no request is logged or traced: %s", error)
         while not self._stopping.is_set() and not self._load():
             self._stopping.wait(self._retry_s)
         failing = False
         while not self._stopping.wait(self._refresh_s):
-            assert self._recommender is not None
+            assert self._serving is not None
+            assert self._succession is not None
+            self._serving = self._succession.look(self._serving)
             try:
-                self._recommender.refresh()
-                failing = False
+                self._serving.recommender.refresh()
+                self._refreshed, failing = monotonic(), False
             except Exception as error:  # items stay as they are until a look succeeds
                 self.metrics.refresh_failures.inc()
                 if not failing:
@@ -219,7 +258,10 @@ class DataPlane:
     def _load(self) -> bool:
         assert self._executor is not None
         try:
-            recommender = self._executor.submit(self._open_warm).result()
+            succession = Succession(
+                self._wanted, self._open_recommender, self._executor, self.metrics, retry_s=self._retry_s
+            )
+            recommender = self._executor.submit(succession.first).result()
             if self._open_log is not None and self._log is None:
                 log = self._open_log()
                 log.start()
@@ -236,16 +278,11 @@ class DataPlane:
         gc.collect()
         gc.freeze()
         self.metrics.release.labels(recommender.release_id).set(1)
-        self._recommender = recommender
+        self._refreshed = monotonic()
+        self.metrics.refresh_age.set_function(lambda: monotonic() - self._refreshed)
+        self._succession, self._serving = succession, Serving(recommender)
         _log.info("release %s serves", recommender.release_id)
         return True
-
-    def _open_warm(self) -> AnyRecommender:
-        recommender = self._open_recommender()
-        recommender.warm_up()
-        for _ in range(_WARM_UP_LISTS):
-            recommender.answer(RecommendationRequest())
-        return recommender
 
 
 class _Job:

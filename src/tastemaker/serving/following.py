@@ -93,3 +93,7 @@ class FollowingRecommender:
     def knows_item(self, item_id: str) -> bool:
         """Whether the catalogue has the item."""
         return self._current.knows_item(item_id)
+
+    def close(self) -> None:
+        """Close this thread's connection to the online store."""
+        self._current.close()

@@ -1,5 +1,6 @@
 """The typed JSON API: a list for a shopper, by POST with a body or by GET for a terminal."""
 
+from dataclasses import asdict
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -22,18 +23,18 @@ _REPEATED = frozenset({"exclude", "items"})
 def routes(plane: DataPlane) -> list[BaseRoute]:
     """The routes of the JSON API."""
 
-    async def answer(asked: RecommendationRequest) -> Response:
+    async def answer(asked: RecommendationRequest, request: Request) -> Response:
         plane.check(asked)
-        answers = await plane.recommend([asked])
+        answers = await plane.recommend([asked], request.headers)
         response = json_response(with_items(answers[0][0]))
         response.background = BackgroundTask(plane.record, answers)
         return response
 
     async def post(request: Request) -> Response:
-        return await answer(decode_json(await read_body(request), RecommendationRequest))
+        return await answer(decode_json(await read_body(request), RecommendationRequest), request)
 
     async def get(request: Request) -> Response:
-        return await answer(_from_query(request))
+        return await answer(_from_query(request), request)
 
     async def release(request: Request) -> Response:
         recommender = plane.recommender
@@ -41,7 +42,10 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
             name: {"about": recipe.about, "requires": list(recipe.requires)}
             for name, recipe in recommender.recipes.items()
         }
-        return json_response({"release": recommender.release_id, "version": __version__, "surfaces": surfaces})
+        told: dict[str, Any] = {"release": recommender.release_id, "version": __version__, "surfaces": surfaces}
+        if plane.successor is not None:
+            told["successor"] = asdict(plane.successor)
+        return json_response(told)
 
     async def metrics(request: Request) -> Response:
         body, media_type = plane.metrics.render()

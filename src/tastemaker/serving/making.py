@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,16 @@ from tastemaker.serving.contract import RecommendationRequest, Tier
 from tastemaker.serving.intent import Lift
 from tastemaker.serving.ranking import RankFunction, ReadMatrix
 from tastemaker.serving.recipe import Recipe
+from tastemaker.serving.records import Kept
 from tastemaker.serving.release import Release
 from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.shop_state import ShopState
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
 from tastemaker.serving.trail import Trail
+
+if TYPE_CHECKING:
+    from tastemaker.serving.repeats import RepeatedLists
 
 __all__ = ["NO_FEATURES", "Breakers", "Made", "Order", "Parts", "Unreachable"]
 
@@ -58,6 +62,7 @@ class Parts:
         read_items: reads the features of items in process.
         breakers: of the dependencies.
         now_ns: a clock that only grows.
+        repeats: rankings that may be given again.
     """
 
     release: Release
@@ -66,6 +71,7 @@ class Parts:
     read_items: ReadMatrix
     breakers: Breakers
     now_ns: Callable[[], int]
+    repeats: "RepeatedLists"
 
     @cached_property
     def user_views(self) -> tuple[str, ...]:
@@ -123,6 +129,7 @@ class Made:
         listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
         trail: how the candidates were scored; None where they were taken as they were at hand.
+        kept: whether it was ranked for an identical request before; see :mod:`tastemaker.serving.repeats`.
     """
 
     tier: Tier
@@ -136,3 +143,4 @@ class Made:
     listed: ListedOrder | None = None
     unknown_items: tuple[str, ...] = ()
     trail: Trail | None = None
+    kept: Kept = ""

@@ -1,11 +1,11 @@
 """What the recommender tells Prometheus. Labels have few values: routes are named, never raw paths."""
 
 from collections import Counter as CountOf
-from collections.abc import Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tastemaker.serving.contract import RecommendationResponse
+from tastemaker.serving.records import ListRecord
 
 __all__ = ["ServingMetrics"]
 
@@ -53,6 +53,15 @@ class ServingMetrics:
             registry=self.registry,
         )
         self.empty_lists = Counter("tastemaker_empty_lists", "Lists served without an item.", registry=self.registry)
+        self.repeats = Counter(
+            "tastemaker_repeats",
+            "Lists whose ranking was at hand (hit), was not (miss), or was out of date (changed).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.stale_lists = Counter(
+            "tastemaker_stale_lists", "Lists with features that were too old to be believed.", registry=self.registry
+        )
         self.waiting = Gauge("tastemaker_lists_in_flight", "Lists being made or waiting.", registry=self.registry)
         self.refresh_failures = Counter(
             "tastemaker_refresh_failures", "Failed looks for new and changed items.", registry=self.registry
@@ -65,25 +74,51 @@ class ServingMetrics:
         self.log_waiting = Gauge(
             "tastemaker_served_log_waiting", "Served lists that wait for the broker.", registry=self.registry
         )
+        self.traces_dropped = Counter(
+            "tastemaker_traces_dropped", "Traced calls that no collector took.", registry=self.registry
+        )
+        self.refresh_age = Gauge(
+            "tastemaker_refresh_age_seconds",
+            "How long ago new and changed items, their features and the rules were looked for with success.",
+            registry=self.registry,
+        )
         self.release = Gauge(
             "tastemaker_release", "1 for the release that serves.", ["release"], registry=self.registry
         )
+        self.release_pending = Gauge(
+            "tastemaker_release_pending", "1 while another release is wanted than serves.", registry=self.registry
+        )
+        self.release_swaps = Counter(
+            "tastemaker_release_swaps",
+            "Releases that took over from another, and attempts that failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.release_load = Gauge(
+            "tastemaker_release_load_seconds",
+            "How long the release that took over last was in loading.",
+            registry=self.registry,
+        )
 
-    def count_list(self, surface: str, response: RecommendationResponse, stages_us: Mapping[str, int]) -> None:
+    def count_list(self, surface: str, response: RecommendationResponse, record: ListRecord) -> None:
         """Count an answer: its tier, its stages, where its items come from.
 
         Args:
             surface: that it is for; one of the recipes', so that there are few.
             response: the answer.
-            stages_us: microseconds by stage.
+            record: has the time of its stages, and whether its ranking was at hand.
         """
         self.lists.labels(surface, response.tier).inc()
-        for stage, spent in stages_us.items():
+        for stage, spent in record.stages_us.items():
             self.stages.labels(stage).observe(spent / 1e6)
         for source, items in CountOf(item.source for item in response.items).items():
             self.shown.labels(source).inc(items)
         if not response.items:
             self.empty_lists.inc()
+        if response.stale:
+            self.stale_lists.inc()
+        if record.kept:
+            self.repeats.labels(record.kept).inc()
 
     def render(self) -> tuple[bytes, str]:
         """The exposition text and its content type."""

@@ -35,13 +35,12 @@ def whole_list(parts: Parts, order: Order) -> Made:
         Unreachable: the online store does not answer, so that nothing is known of the shopper.
     """
     release, recipe, request, clock = parts.release, order.recipe, order.request, order.clock
-    catalogue, budget = order.state.catalogue, recipe.budget
     read = ContextInput(
         request,
         recipe,
         parts.reader,
         release.signals,
-        catalogue,
+        order.state.catalogue,
         release.card.parameters.intent,
         order.now_us,
         parts.user_views if "features" in recipe.stages else (),
@@ -49,6 +48,14 @@ def whole_list(parts: Parts, order: Order) -> Made:
     asked = from_store(
         parts, order, lambda: clock.run("context", asked_for, read), last="features" not in recipe.stages
     )
+    listed = parts.repeats.again(order, asked) or _ranked_list(parts, order, asked)
+    return reranked(order, listed, recipe.rerank) if "rerank" in recipe.stages else listed
+
+
+def _ranked_list(parts: Parts, order: Order, asked: Asked) -> Made:
+    """The candidates in order; kept for identical requests."""
+    release, recipe, clock, budget = parts.release, order.recipe, order.clock, order.recipe.budget
+    catalogue = order.state.catalogue
     shopper, known = asked.shopper, asked.shopper.known
     features = ShopperFeatures(shopper, {})
     if known and "features" in recipe.stages:
@@ -61,7 +68,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
     with_ranker = known and not why_unranked and "ranking" in recipe.stages and "ranker" in recipe.order
     ranked, why_failed = ranked_candidates(parts, order, kept.candidates, features, with_ranker)
     tier, why = _tier(order, asked, known, why_unranked or why_failed, why_fewer)
-    listed = Made(
+    made = Made(
         tier,
         why,
         ranked.candidates,
@@ -73,7 +80,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
         unknown_items=asked.unknown_items,
         trail=ranked.trail,
     )
-    return reranked(order, listed, recipe.rerank) if "rerank" in recipe.stages else listed
+    return parts.repeats.keep(order, asked, made)
 
 
 def from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: bool) -> _T:

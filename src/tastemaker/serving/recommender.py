@@ -3,6 +3,7 @@
 import logging
 import threading
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter_ns
@@ -30,6 +31,7 @@ from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
 from tastemaker.serving.relisting import reranked
+from tastemaker.serving.repeats import RepeatedLists
 from tastemaker.serving.replay.trace import DISCOUNT, LIFT
 from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.rerank import rerank
@@ -65,6 +67,7 @@ class Recommender:
         make_index: builds the index of item vectors.
         rules: the shop's, which follow their file; None for none.
         now_ns: a clock that only grows, for budgets.
+        repeat_s: for how long a list may be given again to an identical request; 0 for never.
         stale_after_s: features of items that could not be refreshed for so long count as their defaults.
 
     Raises:
@@ -83,8 +86,12 @@ class Recommender:
         make_index: MakeIndex = VectorIndex,
         rules: RuleWatch | None = None,
         now_ns: Callable[[], int] = perf_counter_ns,
+        repeat_s: float = 0.0,
         stale_after_s: float = 3_600.0,
     ) -> None:
+        # Nothing in here refers back to the whole: what was replaced is freed at once, without the collector, which
+        # does not look at what has served for long.
+        whole = weakref.ref(self)
         self._release = release = read_by(load_release(release_dir), reader.plan)
         self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
@@ -94,7 +101,7 @@ class Recommender:
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
         self._make_index = guarded(make_index)
         self._state = read_state(reader, release, None, clock.now_us(), make_index=self._make_index, items=self._items)
-        self._items.follow(lambda: self._state.catalogue)
+        self._items.follow(lambda: _alive(whole)._state.catalogue)
         self._parts = Parts(
             release,
             reader,
@@ -107,8 +114,9 @@ class Recommender:
                 CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
             ),
             now_ns,
+            RepeatedLists(round(repeat_s * 1e6)),
         )
-        self._rules = ShopRules(rules, lambda: self._state)
+        self._rules = ShopRules(rules, lambda: _alive(whole)._state)
         self._lists = CachedLists()
         self._static = {
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
@@ -156,6 +164,7 @@ class Recommender:
         for request in trial_requests(self.recipes, state.catalogue.item_ids[:1]):
             self.answer(request)
         self._lists = CachedLists()  # nobody has asked for those
+        self._parts.repeats.clear()
 
     def refresh(self) -> None:
         """Take in what changed of items, their features and popularity; requests meanwhile see the old state.
@@ -174,6 +183,10 @@ class Recommender:
         self._rules.refresh()
         self._refreshed_ns = self._now_ns()
         self._parts.breakers.online_store.close()
+
+    def close(self) -> None:
+        """Close this thread's connection to the online store."""
+        self._reader.close()
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
         """Make one list, and what is to be logged of it.
@@ -269,6 +282,7 @@ class Recommender:
             items=explained.items,
             unknown_items=made.unknown_items,
             stale=order.stale if len(made.features) else (),
+            repeated=made.kept == "hit",
         )
         record = clock.run(
             "log",
@@ -290,6 +304,13 @@ class Recommender:
                 self._release.retrieval.catalogue.vectors,
                 order.now_us,
                 clock,
+                made.kept,
             ),
         )
         return response, record
+
+
+def _alive(whole: "weakref.ref[Recommender]") -> Recommender:
+    recommender = whole()
+    assert recommender is not None, "it calls for this itself"
+    return recommender

@@ -8,11 +8,11 @@ from functools import partial
 
 from tastemaker.broker import node
 from tastemaker.errors import StackError
-from tastemaker.promotion.champion import read_champion
 from tastemaker.serving.access.tls import bentoml_options
 from tastemaker.settings import Settings
 from tastemaker.stack.component import Component
 from tastemaker.stack.probes import http_answers, pid_in, port_open, prefect_worker_online
+from tastemaker.stack.served_bento import ServedBento
 
 __all__ = ["WORK_POOL", "announcements", "local_components", "prefect_env", "process_env"]
 
@@ -190,11 +190,13 @@ def _reports(settings: Settings) -> Component:
 
 
 def _recommender(settings: Settings) -> Component:
+    """It follows the champion by itself, and is started anew only for a Bento with other code."""
+    bento = ServedBento(settings)
     where = ["--host", settings.serving_host, "--port", str(settings.recommender_port), *bentoml_options(settings)]
 
     def command() -> list[str] | None:
-        champion = read_champion(settings.releases_dir)
-        return None if champion is None else [sys.executable, "-m", "bentoml", "serve", champion.bento, *where]
+        tag = bento()
+        return None if tag is None else [sys.executable, "-m", "bentoml", "serve", tag, *where]
 
     return Component(
         "recommender",
@@ -202,5 +204,6 @@ def _recommender(settings: Settings) -> Component:
         ready=lambda _: http_answers(
             settings.callable_host, settings.recommender_port, "/v2/health/ready", settings.tls_certificate
         ),
+        env={"TASTEMAKER_FOLLOW_CHAMPION": "true"},
         waits_for="a promoted release; train one with: tastemaker train",
     )

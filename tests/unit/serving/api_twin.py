@@ -95,7 +95,11 @@ def wait_until(condition, what: str, timeout_s: float = 20.0) -> None:
 
 @contextmanager
 def serving(
-    recommender, broker: MemoryBroker | None = None, ready: bool = True, settings: Settings | None = None
+    recommender,
+    broker: MemoryBroker | None = None,
+    ready: bool = True,
+    settings: Settings | None = None,
+    wanted=lambda settings: "",
 ) -> Iterator[TestClient]:
     """A client of the application around a recommender, or around what a callable opens."""
     broker = broker or MemoryBroker({TOPIC_SERVED_LISTS: 1})
@@ -104,6 +108,7 @@ def serving(
         open_recommender,
         lambda: settings or Settings(api_keys="/nonexistent/keys.json"),  # whatever keys the checkout has
         lambda settings, metrics: ServedListLog(broker.producer, on_dropped=metrics.log_dropped.inc),
+        wanted,
     )
     with TestClient(app, raise_server_exceptions=False) as client:
         if ready:

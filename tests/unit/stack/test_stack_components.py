@@ -3,6 +3,7 @@ import os
 import socket
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from shutil import rmtree
 from threading import Thread
 
 import pytest
@@ -74,6 +75,32 @@ def test_recommender_follows_the_champion(settings):
             Champion(release="r1", bento="recommender:r1", promoted_at=datetime(2026, 1, 1, tzinfo=UTC)),
         )
     assert command()[1:] == ["-m", "bentoml", "serve", "recommender:r1", "--host", "127.0.0.1", "--port", "8080"]
+    assert Settings.from_env(by_name(settings)["recommender"].env).follow_champion
+
+
+def test_recommender_is_started_anew_only_for_other_code(settings):
+    def promote(release: str, code: str | None) -> str:
+        source = settings.bentoml_home / "bentos" / "recommender" / release / "src"
+        if code is not None:
+            (source / "__pycache__").mkdir(parents=True)
+            (source / "service.py").write_text(code)
+            (source / "bentofile.yaml").write_text(f"models: [tastemaker-release:{release}]")
+            (source / "__pycache__" / f"{release}.pyc").touch()
+        champion = Champion(
+            release=release, bento=f"recommender:{release}", promoted_at=datetime(2026, 1, 1, tzinfo=UTC)
+        )
+        with locked(settings.releases_dir):
+            write_champion(settings.releases_dir, champion)
+        return command()[4]
+
+    command = by_name(settings)["recommender"].command
+    assert promote("r1", "serve()") == "recommender:r1"
+    assert promote("r2", "serve()") == "recommender:r1"  # the running process takes r2's release
+    assert promote("r3", "serve_better()") == "recommender:r3"
+    assert promote("r4", "serve_better()") == "recommender:r3"
+    rmtree(settings.bentoml_home / "bentos" / "recommender" / "r3")
+    assert promote("r5", "serve_better()") == "recommender:r5"  # nothing could be started from r3 again
+    assert promote("r6", None) == "recommender:r6"  # a Bento of another store: nothing is known of its code
 
 
 def test_worker_waits_for_the_feature_plan(settings):

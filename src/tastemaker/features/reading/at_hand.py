@@ -25,6 +25,11 @@ class RowsAtHand:
     ) -> None:
         self._store, self._rows, self._scans = store, rows, scans
 
+    @property
+    def seen(self) -> tuple[Mapping[tuple[str, str], Row | None], Mapping[tuple[str, str], list[tuple[str, Row]]]]:
+        """What was read ahead; equal where nothing has been written to any of it."""
+        return self._rows, self._scans
+
     def rows(self, view: str, keys: Sequence[str]) -> list[Row | None]:
         """As the protocol says."""
         if len(keys) == 1 and (view, keys[0]) in self._rows:

@@ -21,6 +21,7 @@ from tastemaker.serving.pipeline import from_store
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.release import load_release, read_by
+from tastemaker.serving.repeats import RepeatedLists
 from tastemaker.serving.requests import check_request
 from tastemaker.serving.shop_rules import ShopRules
 from tastemaker.serving.shop_state import ShopState, read_state
@@ -79,6 +80,7 @@ class ModelShop:
                 CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
             ),
             now_ns,
+            RepeatedLists(0),
         )
 
     def _read_state(self, old: ShopState | None) -> ShopState:

@@ -39,7 +39,7 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         for place, instance in enumerate(asked):
             plane.check(instance, f"instances[{place}].")
         admitted_of(request.scope).charge(len(asked) - 1)
-        answers = await plane.recommend(asked)
+        answers = await plane.recommend(asked, request.headers)
         response = json_response({"predictions": [with_items(answer) for answer, _ in answers]})
         response.background = BackgroundTask(plane.record, answers)
         return response

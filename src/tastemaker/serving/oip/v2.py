@@ -27,7 +27,7 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         lists = requests_of(asked, values)
         check_lists(plane, lists, asked)
         admitted_of(request.scope).charge(len(lists) - 1)
-        answers = await plane.recommend(lists)
+        answers = await plane.recommend(lists, request.headers)
         response = tensor_response(head_of(asked, answers), outputs_of(wanted, answers))
         response.background = BackgroundTask(plane.record, answers)
         return response

@@ -10,7 +10,7 @@ from tastemaker.clock import from_us
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, RuleEffect, ServedList
 from tastemaker.serving.recipe import Recipe
-from tastemaker.serving.records import ListRecord
+from tastemaker.serving.records import Kept, ListRecord
 from tastemaker.serving.replay.tracing import TraceInput, trace_of
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.stages.explain import plain
@@ -42,6 +42,7 @@ class LogInput:
         trained: float32 ``[rows, dimension]``, the release's own vectors.
         now_us: the moment as of which features were read.
         clock: of the list.
+        kept: whether it was ranked before.
     """
 
     request: RecommendationRequest
@@ -60,13 +61,18 @@ class LogInput:
     trained: npt.NDArray[np.float32]
     now_us: int
     clock: StageClock
+    kept: Kept = ""
 
 
 def keep(given: LogInput) -> ListRecord:
     """Keep what is needed."""
     took_us, stages_us = given.clock.total_us, given.clock.stages_us  # now: the text is made when there is time
     return ListRecord(
-        given.response.request_id, given.request, stages_us, lambda: served_list(given, took_us, stages_us)
+        given.response.request_id,
+        given.request,
+        stages_us,
+        lambda: served_list(given, took_us, stages_us),
+        given.kept,
     )
 
 
@@ -117,6 +123,7 @@ def served_list(given: LogInput, took_us: int, stages_us: Mapping[str, int]) -> 
                 given.trained,
             )
         ),
+        repeated=response.repeated,
     )
 
 

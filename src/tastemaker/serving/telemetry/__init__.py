@@ -1,0 +1,1 @@
+"""What requests leave behind beside metrics and served lists: lines in the log, and traces."""
