@@ -5,25 +5,24 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
-
-import numpy as np
 
 from tastemaker.clock import Clock
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.source import NO_ROWS
 from tastemaker.serving.at_hand import CachedLists, StaticList
-from tastemaker.serving.breaker import CircuitBreaker
 from tastemaker.serving.candidates import MakeIndex
-from tastemaker.serving.context import read_shopper
+from tastemaker.serving.context import nobody
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
 from tastemaker.serving.index_guard import NoIndex, guarded
 from tastemaker.serving.item_features import ItemFeatures
 from tastemaker.serving.lower_rungs import list_at_hand
 from tastemaker.serving.making import Breakers, Made, Order, Parts, Unreachable
+from tastemaker.serving.model_services.given_history import VISIT, GivenHistory
 from tastemaker.serving.pipeline import whole_list
 from tastemaker.serving.ranking import RankFunction
 from tastemaker.serving.recipe import Recipe
@@ -34,13 +33,13 @@ from tastemaker.serving.relisting import reranked
 from tastemaker.serving.repeats import RepeatedLists
 from tastemaker.serving.replay.trace import DISCOUNT, LIFT
 from tastemaker.serving.requests import check_request, trial_requests
-from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_rules import ShopRules
 from tastemaker.serving.shop_state import read_state
 from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
 from tastemaker.serving.stages.runner import StageClock
+from tastemaker.serving.warm_up import trial_history, warm_up
 
 __all__ = ["Recommender"]
 
@@ -107,12 +106,7 @@ class Recommender:
             reader,
             ranker or release.ranker,
             self._items.read,
-            Breakers(
-                # A refresh looks at the store twice a second, and closes it when it is well.
-                CircuitBreaker("online store", retry_s=None),
-                CircuitBreaker("index", clock=lambda: now_ns() / 1e9),
-                CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
-            ),
+            Breakers.closed(now_ns),
             now_ns,
             RepeatedLists(round(repeat_s * 1e6)),
         )
@@ -122,15 +116,7 @@ class Recommender:
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
             for name, recipe in self.recipes.items()
         }
-        self._nobody = read_shopper(
-            reader,
-            release.signals,
-            self._state.catalogue,
-            user=None,
-            session=None,
-            now_us=clock.now_us(),
-            intent=release.card.parameters.intent,
-        )
+        self._nobody = nobody(reader, release.signals, self._state.catalogue, clock.now_us())
 
     @property
     def release_id(self) -> str:
@@ -150,19 +136,14 @@ class Recommender:
 
     def warm_up(self) -> None:
         """Run every stage once, so that no request pays for what happens only the first time."""
-        state = self._state
-        history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
-        if len(state.catalogue):
-            self._release.retrieval.queries([history], 1, state.catalogue.vectors)
-            rerank.warm_up(state.catalogue.vectors.shape[1])
-        self._parts.ranker(np.zeros((1, len(self._release.layout.names)), dtype=np.float32))
-        now_us = self._clock.now_us()
-        for view in self._reader.plan.views:
-            if view.kind == "aggregate":  # compiles what reads, or loads it
-                numeric = [feature.name for feature in view.features if feature.is_numeric]
-                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
-        for request in trial_requests(self.recipes, state.catalogue.item_ids[:1]):
+        state, now_us = self._state, self._clock.now_us()
+        warm_up(self._parts, state, now_us)
+        ids = state.catalogue.item_ids[:2]
+        for request in trial_requests(self.recipes, ids[:1]):
             self.answer(request)
+        order = self._order(RecommendationRequest(session=VISIT), 0.0)
+        known = GivenHistory(self._reader, trial_history(ids), now_us)
+        self._answered(order, whole_list(replace(self._parts, reader=known), order))
         self._lists = CachedLists()  # nobody has asked for those
         self._parts.repeats.clear()
 

@@ -14,6 +14,7 @@ from tastemaker.serving.recipe import SOURCES
 from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.stages.context import Asked
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
+from tastemaker.serving.warm_up import warm_up
 
 __all__ = ["RankingModel", "no_index"]
 
@@ -56,16 +57,8 @@ class RankingModel:
 
     def warm_up(self) -> None:
         """Do what only the first requests would otherwise pay for."""
-        state, release, reader = self._shop.state, self._shop.release, self._shop.reader
-        history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
-        if len(state.catalogue):
-            release.retrieval.queries([history], 1, state.catalogue.vectors)
-        release.ranker(np.zeros((1, len(release.layout.names)), dtype=np.float32))
-        now_us = self._shop.clock.now_us()
-        for view in reader.plan.views:
-            if view.kind == "aggregate":  # compiles what reads, or loads it
-                numeric = [feature.name for feature in view.features if feature.is_numeric]
-                reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
+        state = self._shop.state
+        warm_up(self._shop.parts, state, self._shop.clock.now_us())
         items = tuple(ToRank(item_id=item_id) for item_id in state.catalogue.item_ids[:2])
         for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
             asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}

@@ -10,6 +10,7 @@ from tastemaker.serving.model_services.contract import Asking, RetrievalRequest,
 from tastemaker.serving.model_services.shop import ModelShop
 from tastemaker.serving.pipeline import filtered_candidates
 from tastemaker.serving.requests import check_request, trial_requests
+from tastemaker.serving.warm_up import warm_up
 
 __all__ = ["RetrievalModel"]
 
@@ -36,9 +37,7 @@ class RetrievalModel:
     def warm_up(self) -> None:
         """Do what only the first requests would otherwise pay for."""
         state = self._shop.state
-        history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
-        if len(state.catalogue):
-            self._shop.release.retrieval.queries([history], 1, state.catalogue.vectors)
+        warm_up(self._shop.parts, state, self._shop.clock.now_us())
         for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
             asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
             self.answer(RetrievalRequest(**asked))

@@ -9,7 +9,6 @@ from tastemaker.clock import Clock
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.source import NO_ROWS
-from tastemaker.serving.breaker import CircuitBreaker
 from tastemaker.serving.candidates import MakeIndex
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.index_guard import NoIndex, guarded
@@ -74,11 +73,7 @@ class ModelShop:
             reader,
             release.ranker,
             self._items.read,
-            Breakers(
-                CircuitBreaker("online store", retry_s=None),  # a refresh closes it
-                CircuitBreaker("index", clock=lambda: now_ns() / 1e9),
-                CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
-            ),
+            Breakers.closed(now_ns),
             now_ns,
             RepeatedLists(0),
         )
