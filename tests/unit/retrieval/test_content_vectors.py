@@ -8,7 +8,7 @@ import pytest
 from tastemaker.errors import ServingError
 from tastemaker.keras import tensorflow
 from tastemaker.models.two_tower.asking import ContentTower
-from tastemaker.models.two_tower.content import ItemFacts, content_scale, encode_content
+from tastemaker.models.two_tower.content import ContentFacts, content_scale, encode_content
 from tastemaker.models.two_tower.item_tower import Beginning
 from tastemaker.models.two_tower.network import Network
 from tastemaker.models.two_tower.parameters import TowerParameters
@@ -29,7 +29,7 @@ VARIANTS = {
 
 def facts(n, outside, seed):
     random = np.random.default_rng(seed)
-    return ItemFacts(
+    return ContentFacts(
         titles=["", *(f"Red thing {number} of number {number % 3}" for number in range(1, n))],
         categories=["", *(f"shop/{'toys' if number % 2 else 'garden'}/{number % 4}" for number in range(1, n))],
         prices=np.where(np.arange(n) % 5 == 4, np.nan, random.uniform(1, 50, n)),
