@@ -30,8 +30,8 @@ TRAINING_ONLY = (
 # Of the serve extra, what a model alone does without.
 WITHOUT = {
     "recommender": set(),
-    "retrieval": {"crc32c", "grpcio", "kafka-python", "protobuf"},
-    "ranking": {"crc32c", "faiss-cpu", "grpcio", "kafka-python", "protobuf"},
+    "retrieval": {"crc32c", "grpcio", "kafka-python", "opentelemetry-proto", "protobuf"},
+    "ranking": {"crc32c", "faiss-cpu", "grpcio", "kafka-python", "opentelemetry-proto", "protobuf"},
 }
 
 

@@ -110,7 +110,7 @@ class RecommendationResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw
         items: best first.
         unknown_items: ids of the request's ``items`` that the catalogue does not have; the list was made without them.
         stale: views whose features are older than they may be, so that defaults stood in for them.
-    repeated: its candidates were ranked for an identical request a moment ago, and nothing has changed since.
+        repeated: its candidates were ranked for an identical request a moment ago, and nothing has changed since.
     """
 
     request_id: str
