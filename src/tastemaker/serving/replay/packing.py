@@ -7,7 +7,7 @@ bytes in, then takes a third more.
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["pack", "packed_size", "unpack"]
+__all__ = ["pack", "unpack"]
 
 _Floats = npt.NDArray[np.float32]
 
@@ -56,8 +56,3 @@ def unpack(packed: bytes, rows: int, columns: int) -> _Floats:
     found[:, same] = values[:once]
     found[:, ~same] = values[once:].reshape(columns - once, rows).T
     return found
-
-
-def packed_size(rows: int, columns: int) -> int:
-    """How many bytes a matrix takes at most."""
-    return (columns + 7) // 8 + 4 * rows * columns

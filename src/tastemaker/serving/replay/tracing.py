@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.recipe import Recipe
-from tastemaker.serving.replay.packing import pack, packed_size
+from tastemaker.serving.replay.packing import pack
 from tastemaker.serving.replay.trace import DISCOUNT, TEXT, Facts, Trace
 from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.stages.rerank import ListedOrder
@@ -19,8 +19,8 @@ __all__ = ["TraceInput", "trace_of"]
 
 _Floats = npt.NDArray[np.float32]
 
-# A record of the broker holds 1 MiB; base64 and the candidates' text need the rest.
-_MOST_BYTES: Final = 450_000
+# A record of the broker holds 1 MiB; base64 takes a third more, and the candidates' text needs the rest.
+_MOST_BYTES: Final = 300_000
 _MOST_CANDIDATES: Final = 65_536
 # Items that a source names after so many others are not told one by one.
 _TOLD: Final = 500
@@ -59,22 +59,23 @@ def trace_of(given: TraceInput) -> Trace:
         places = places[listed.order]
     policy = given.recipe.rerank if trail is not None and "rerank" in given.recipe.stages else None
     columns, values = _values(given, places)
-    left_out = ""
-    if len(rows) >= _MOST_CANDIDATES or packed_size(*values.shape) > _MOST_BYTES:
-        left_out, columns, values = f"{len(rows)} candidates are more than a record holds", (), values[:0]
+    packed = pack(values) if values.size else b""
     with_vectors = policy is not None and policy.diversity is not None
+    facts = None if listed is None else _facts(given, listed, with_vectors)
+    size = len(packed) + (0 if facts is None else len(facts.vectors) + len(facts.numbers))
+    whole = size <= _MOST_BYTES and len(rows) < _MOST_CANDIDATES
     return Trace(
         recipe=given.recipe.version,
         at_hand=trail is None,
         weights={} if trail is None else {str(signal): weight for signal, weight in given.recipe.order.items()},
         policy=None if policy is None or listed is None else policy.model_dump(mode="json", exclude_defaults=True),
         rows=rows.astype("<i4").tobytes(),
-        places=b"" if left_out else places.astype("<u2").tobytes(),
-        columns=columns,
-        values=pack(values) if values.size else b"",
-        facts=None if listed is None or left_out else _facts(given, listed, with_vectors),
+        places=places.astype("<u2").tobytes() if whole else b"",
+        columns=columns if whole else (),
+        values=packed if whole else b"",
+        facts=facts if whole else None,
         passed_over=_passed_over(given),
-        left_out=left_out,
+        left_out="" if whole else f"{len(rows)} candidates with all that is known of them are more than a record holds",
     )
 
 
@@ -122,10 +123,9 @@ def _facts(given: TraceInput, listed: ListedOrder, with_vectors: bool) -> Facts:
 
 def _indexed(codes: npt.NDArray[np.int64], names: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
     """The names that are used, and each code's place among them; -1 stays."""
-    used, places = np.unique(codes, return_inverse=True)
-    if len(used) and used[0] < 0:
-        used, places = used[1:], places - 1
-    return tuple(names[code] for code in used.tolist()), places.astype("<i2").tobytes()
+    used: dict[int, int] = {}
+    places = [used.setdefault(code, len(used)) if code >= 0 else -1 for code in codes.tolist()]
+    return tuple(names[code] for code in used), np.array(places, dtype="<i2").tobytes()
 
 
 def _passed_over(given: TraceInput) -> dict[str, dict[str, int]]:

@@ -11,6 +11,7 @@ from replay_shop import ReplayShop
 
 from tastemaker.events.contract import Context
 from tastemaker.serving.contract import ServedList
+from tastemaker.serving.replay import tracing
 from tastemaker.serving.replay.compare import Replayed, replay
 from tastemaker.serving.replay.contributions import contributions
 from tastemaker.serving.replay.logged import logged_of
@@ -138,3 +139,12 @@ def test_contributions_are_the_scores_without_each_feature(lists: list[ServedLis
         without[column] = np.nanmedian(logged.features[:, column])
         expected = whole - float(model.ranker(without[None])[0])
         assert found[name].added == pytest.approx(expected, abs=1e-5) if name in found else abs(expected) < 1e-5
+
+
+def test_what_no_record_would_hold_is_left_out_and_said(
+    shop: ReplayShop, model: ReplayModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_MOST_BYTES", 100)
+    served = shop.ask(user="u3")
+    assert served.trace.values == b""
+    assert "more than a record holds" in replay(served, model, shop.rules.at).why_not
