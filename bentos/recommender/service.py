@@ -49,6 +49,7 @@ class Recommender:
         """Begin to load the release."""
         # While a broker is away, its client writes ten lines a second; the served-list log says it once.
         logging.getLogger("kafka").setLevel(logging.CRITICAL)
+        logging.getLogger("tastemaker").setLevel(logging.INFO)  # BentoML's root tells warnings alone
         # Before anything is loaded: whether it may listen where it does.
         with ending_the_server():
             settings = Settings.from_env()

@@ -83,7 +83,10 @@ class ServingMetrics:
             registry=self.registry,
         )
         self.release = Gauge(
-            "tastemaker_release", "1 for the release that serves.", ["release"], registry=self.registry
+            "tastemaker_release",
+            "1 for the release that serves, 0 for former ones.",
+            ["release"],
+            registry=self.registry,
         )
         self.release_pending = Gauge(
             "tastemaker_release_pending", "1 while another release is wanted than serves.", registry=self.registry

@@ -150,7 +150,7 @@ class Succession:
         self._settled()
         self._metrics.release_swaps.labels("done").inc()
         if former != recommender.release_id:
-            self._metrics.release.remove(former)
+            self._metrics.release.labels(former).set(0)
         self._metrics.release.labels(recommender.release_id).set(1)
         _log.info("release %s serves, after %s", recommender.release_id, former)
         return Serving(recommender)

@@ -83,7 +83,7 @@ def test_the_former_release_answers_until_the_next_one_is_warm_and_is_closed_aft
         assert "successor" not in told(client)
         text = client.get("/metrics").text
         assert 'tastemaker_release{release="r2"} 1.0' in text
-        assert 'tastemaker_release{release="r1"}' not in text
+        assert 'tastemaker_release{release="r1"} 0.0' in text
         assert 'tastemaker_release_swaps_total{outcome="done"} 1.0' in text
         assert "tastemaker_release_pending 0.0" in text
         # A list of r2 that is in the making while r3 takes over is r2's, and keeps r2 open.
