@@ -59,6 +59,7 @@ class CandidateSources:
         together: Mapping[str, Covisitation] | None = None,
         make_index: MakeIndex = VectorIndex,
         old: Self | None = None,
+        changed: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         """The sources over a catalogue.
 
@@ -70,9 +71,11 @@ class CandidateSources:
                 all events stands in.
             make_index: builds the index from vectors and what is servable.
             old: sources of a state before; what the catalogue has not changed is taken over.
+            changed: int64, rows that may differ from the catalogue of ``old``, new ones among them; None where nobody
+                knows, and then the index is built anew.
         """
         same = old is not None and old.catalogue is catalogue
-        index = old.index if old is not None and same else make_index(catalogue.vectors, catalogue.servable)
+        index = _index(catalogue, make_index, old, changed)
         trending = Trending(popularity, catalogue.servable)
         together = together or {}
         fresh: Source = (
@@ -104,6 +107,23 @@ class CandidateSources:
     def by_name(self) -> Mapping[str, Source]:
         """All of them."""
         return {source.name: source for source in self.in_turn} | dict(self.others)
+
+
+def _index(
+    catalogue: Catalogue,
+    make_index: MakeIndex,
+    old: CandidateSources | None,
+    changed: npt.NDArray[np.int64] | None,
+) -> Source:
+    """The index over a catalogue: that of a state before where it can be kept or kept up."""
+    before = old.index if old is not None else None
+    if old is not None and isinstance(before, VectorIndex) and changed is not None:
+        if old.catalogue is catalogue and not before.waiting:
+            return before
+        return before.updated(catalogue.vectors, catalogue.servable, changed)
+    if old is not None and old.catalogue is catalogue:
+        return old.index
+    return make_index(catalogue.vectors, catalogue.servable)
 
 
 def find_candidates(

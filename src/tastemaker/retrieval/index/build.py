@@ -1,0 +1,162 @@
+"""Build an approximate index: learn cells and codes from a sample, then take in the vectors piece by piece."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.errors import DataError
+from tastemaker.retrieval.index.cells import CellIndex, Effort, IndexCard
+from tastemaker.retrieval.index.threads import faiss_threads
+
+__all__ = ["PIECE", "BuildParameters", "build", "pieces"]
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+PIECE: Final = 65_536
+_LARGEST: Final = 32_767  # of the 16-bit codes
+
+
+@dataclass(frozen=True)
+class BuildParameters:
+    """How an index is built.
+
+    Attributes:
+        cells: of k-means; None chooses by the number of vectors.
+        per_cell: vectors that the cells are learned from, for each of them.
+        iterations: of k-means.
+        threads: that may be used meanwhile.
+        seed: of sample and k-means.
+        recall: that searches for 100 rows are tuned to have.
+        tuning_queries: that they are tuned on.
+    """
+
+    cells: int | None = None
+    per_cell: int = 64
+    iterations: int = 8
+    threads: int = 1
+    seed: int = 0
+    recall: float = 0.985
+    tuning_queries: int = 400
+
+
+def cells_for(n: int) -> int:
+    """A power of two near four times the square root: what measured best, see ADR 018."""
+    return int(2 ** round(np.log2(max(4.0 * np.sqrt(n), 16.0))))
+
+
+def pieces(rows: Rows) -> Iterator[Rows]:
+    """Rows in pieces that fit caches and memory."""
+    for begin in range(0, len(rows), PIECE):
+        yield rows[begin : begin + PIECE]
+
+
+def build(
+    vectors: Floats,
+    rows: Rows,
+    parameters: BuildParameters | None = None,
+    *,
+    progress: Callable[[str], None] = lambda message: None,
+) -> CellIndex:
+    """An index that is not tuned yet; see :func:`tastemaker.retrieval.index.tuning.tuned`.
+
+    Args:
+        vectors: float32 ``[rows of the catalogue, dimension]``, in memory or memory-mapped: it is read a piece at a
+            time.
+        rows: int64, ascending: those that the index has.
+        parameters: see there.
+        progress: told what happens.
+
+    Raises:
+        DataError: there are fewer rows than a code has values, or a vector is not finite.
+    """
+    import faiss
+
+    parameters = parameters or BuildParameters()
+    if len(rows) < 256:
+        raise DataError(f"cells need 256 vectors at least, there are {len(rows)}; search them with ExactIndex")
+    dimension = vectors.shape[1]
+    if dimension % 2:
+        raise DataError(f"4-bit codes need an even dimension, not {dimension}")
+    cells = min(parameters.cells or cells_for(len(rows)), len(rows) // 16)
+    with faiss_threads(parameters.threads):
+        draw = np.random.default_rng(parameters.seed)
+        wanted = min(len(rows), cells * parameters.per_cell)
+        sample = np.array(vectors[np.sort(draw.choice(rows, wanted, replace=False))], dtype=np.float32)
+        largest = max(float(np.abs(vectors[piece]).max()) for piece in pieces(rows))
+        if not np.isfinite(largest):
+            raise DataError("a vector is not finite; train the towers again")
+        kmeans = faiss.Kmeans(
+            dimension,
+            cells,
+            niter=parameters.iterations,
+            spherical=True,
+            seed=parameters.seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=parameters.per_cell,
+        )
+        kmeans.train(sample)
+        progress(f"{cells:,} cells learned from {wanted:,} vectors")
+        base = _inverted_file(kmeans.centroids, sample[: 2 * PIECE])
+        unit = largest / _LARGEST if largest else 1.0
+        codes = np.zeros(vectors.shape, dtype=np.int16)
+        for piece in pieces(rows):
+            chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
+            base.add_with_ids(chosen, piece)
+            codes[piece] = encoded(chosen, unit)
+        progress(f"{len(rows):,} vectors are in")
+    card = IndexCard(len(rows), cells, dimension // 2, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
+    return CellIndex(base, codes, unit, cells_of(base, len(vectors)), kmeans.centroids, card)
+
+
+def _inverted_file(centres: Floats, sample: Floats) -> Any:
+    """An empty inverted file whose codes are learned."""
+    import faiss
+
+    cells, dimension = centres.shape
+    base = faiss.IndexIVFPQFastScan(
+        _quantizer(centres), dimension, cells, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT
+    )
+    base.quantizer_trains_alone = 2  # the centres are there
+    base.train(sample)
+    return base
+
+
+def _quantizer(centres: Floats) -> Any:
+    """Finds the nearest centres: exactly where they are few, else by cells of cells."""
+    import faiss
+
+    cells, dimension = centres.shape
+    flat = faiss.IndexFlatIP(dimension)
+    if cells < 1_024:
+        flat.add(centres)
+        return flat
+    groups = int(np.sqrt(cells))
+    grouped = faiss.IndexIVFFlat(flat, dimension, groups, faiss.METRIC_INNER_PRODUCT)
+    grouped.cp.min_points_per_centroid = 1
+    grouped.train(centres)
+    grouped.add(centres)
+    grouped.nprobe = max(1, groups // 8)
+    return grouped
+
+
+def encoded(vectors: Floats, unit: float) -> npt.NDArray[np.int16]:
+    """Vectors as 16-bit numbers."""
+    return np.clip(np.rint(vectors / np.float32(unit)), -_LARGEST, _LARGEST).astype(np.int16)
+
+
+def cells_of(base: Any, size: int) -> npt.NDArray[np.int32]:
+    """The cell of each row, int32 ``[size]``; -1 for rows that are not in the inverted file."""
+    import faiss
+
+    found = np.full(size, -1, dtype=np.int32)
+    lists = base.invlists
+    for cell in range(base.nlist):
+        n = lists.list_size(cell)
+        if n:
+            ids = lists.get_ids(cell)
+            found[faiss.rev_swig_ptr(ids, n)] = cell
+            lists.release_ids(cell, ids)
+    return found

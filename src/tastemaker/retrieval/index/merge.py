@@ -1,0 +1,41 @@
+"""Take new and changed items into an approximate index: a copy gets them, cells and codes stay as they were learned."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tastemaker.retrieval.index.build import cells_of, encoded, pieces
+from tastemaker.retrieval.index.cells import CellIndex
+from tastemaker.retrieval.index.threads import one_thread
+
+__all__ = ["merged"]
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+def merged(index: CellIndex, vectors: Floats, gone: Rows, added: Rows) -> CellIndex:
+    """A copy of an index without some rows and with others; meanwhile both are in memory.
+
+    Args:
+        index: stays as it is, and may be searched.
+        vectors: float32 ``[rows of the catalogue, dimension]``, as they are now.
+        gone: int64: rows of the index that it is to forget: their vectors changed, or they are no more.
+        added: int64: rows that it has not, once ``gone`` is forgotten.
+    """
+    import faiss
+
+    one_thread()
+    base = faiss.clone_index(index.base)
+    base.own_fields = True
+    if len(gone):
+        base.remove_ids(faiss.IDSelectorBatch(gone))
+    codes = np.zeros((len(vectors), index.codes.shape[1]), dtype=np.int16)
+    codes[: len(index.codes)] = index.codes
+    for piece in pieces(added):
+        chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
+        base.add_with_ids(chosen, piece)
+        codes[piece] = encoded(chosen, index.unit)
+    card = replace(index.card, items=int(base.ntotal))
+    return CellIndex(base, codes, index.unit, cells_of(base, len(vectors)), index.centres, card)
