@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.retrieval.index.cells import CellIndex, Effort, IndexCard
+from tastemaker.retrieval.index.codes import Codes
 from tastemaker.retrieval.index.threads import faiss_threads
 
 __all__ = ["PIECE", "BuildParameters", "build", "pieces"]
@@ -16,7 +17,6 @@ __all__ = ["PIECE", "BuildParameters", "build", "pieces"]
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 PIECE: Final = 65_536
-_LARGEST: Final = 32_767  # of the 16-bit codes
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,17 @@ def build(
             max_points_per_centroid=parameters.per_cell,
         )
         kmeans.train(sample)
+        centres = np.asarray(kmeans.centroids, dtype=np.float32)
         progress(f"{cells:,} cells learned from {wanted:,} vectors")
-        base = _inverted_file(kmeans.centroids, sample[: 2 * PIECE])
-        unit = largest / _LARGEST if largest else 1.0
-        codes = np.zeros(vectors.shape, dtype=np.int16)
+        base = _inverted_file(centres, sample[: 2 * PIECE])
+        codes = Codes.empty(len(vectors), dimension, largest)
         for piece in pieces(rows):
             chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
             base.add_with_ids(chosen, piece)
-            codes[piece] = encoded(chosen, unit)
+            codes.put(piece, chosen)
         progress(f"{len(rows):,} vectors are in")
-    card = IndexCard(len(rows), cells, dimension // 2, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
-    return CellIndex(base, codes, unit, cells_of(base, len(vectors)), kmeans.centroids, card)
+    card = IndexCard(len(rows), cells, base.code_size, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
+    return CellIndex(base, codes, cells_of(base, len(vectors)), centres, card)
 
 
 def _inverted_file(centres: Floats, sample: Floats) -> Any:
@@ -119,7 +119,8 @@ def _inverted_file(centres: Floats, sample: Floats) -> Any:
     base = faiss.IndexIVFPQFastScan(
         _quantizer(centres), dimension, cells, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT
     )
-    base.quantizer_trains_alone = 2  # the centres are there
+    base.by_residual = True  # what remains after the centre is shorter, and its codes say more
+    base.quantizer_trains_alone = chr(2)  # the centres are there
     base.train(sample)
     return base
 
@@ -138,13 +139,9 @@ def _quantizer(centres: Floats) -> Any:
     grouped.cp.min_points_per_centroid = 1
     grouped.train(centres)
     grouped.add(centres)
-    grouped.nprobe = max(1, groups // 8)
+    grouped.make_direct_map(True)  # residuals need the centres by number
+    grouped.nprobe = max(1, groups // 5)
     return grouped
-
-
-def encoded(vectors: Floats, unit: float) -> npt.NDArray[np.int16]:
-    """Vectors as 16-bit numbers."""
-    return np.clip(np.rint(vectors / np.float32(unit)), -_LARGEST, _LARGEST).astype(np.int16)
 
 
 def cells_of(base: Any, size: int) -> npt.NDArray[np.int32]:

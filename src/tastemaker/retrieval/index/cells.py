@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tastemaker.retrieval.allowed import Allowed, SharedMask
 from tastemaker.retrieval.index.best import best
+from tastemaker.retrieval.index.codes import Codes
 from tastemaker.retrieval.index.threads import one_thread
 from tastemaker.retrieval.source import NO_CANDIDATES, Retrieved
 
@@ -73,40 +74,31 @@ class CellIndex:
 
     Args:
         base: faiss's inverted file of 4-bit codes; the ids are catalogue rows.
-        codes: int16 ``[rows, dimension]`` of all rows of the catalogue, in the index or not.
-        unit: what 1 of the codes stands for.
+        codes: of all rows of the catalogue, in the index or not.
         cell_of: int32 ``[rows]``: the cell of each row; -1 for rows that are not in the index.
         centres: float32 ``[cells, dimension]``.
         card: see there.
     """
 
-    def __init__(
-        self,
-        base: Any,
-        codes: npt.NDArray[np.int16],
-        unit: float,
-        cell_of: npt.NDArray[np.int32],
-        centres: Floats,
-        card: IndexCard,
-    ) -> None:
+    def __init__(self, base: Any, codes: Codes, cell_of: npt.NDArray[np.int32], centres: Floats, card: IndexCard):
         import faiss
 
         from tastemaker.retrieval.index.kernels import products
 
         self._faiss, self._products = faiss, products
-        self.base, self.codes, self.unit = base, codes, unit
+        self.base, self.codes = base, codes
         self.cell_of, self.centres, self.card = cell_of, centres, card
         self._per_cell = card.items / card.cells
         self._cells_with: WeakKeyDictionary[SharedMask, Mask] = WeakKeyDictionary()
 
     def with_card(self, card: IndexCard) -> Self:
         """The same with other settings."""
-        return type(self)(self.base, self.codes, self.unit, self.cell_of, self.centres, card)
+        return type(self)(self.base, self.codes, self.cell_of, self.centres, card)
 
     @property
     def rows(self) -> int:
         """Rows of the catalogue that it has codes of."""
-        return len(self.codes)
+        return len(self.codes.values)
 
     @property
     def nbytes(self) -> int:
@@ -114,14 +106,14 @@ class CellIndex:
         lists = self.base.invlists
         blocks = sum(-(-lists.list_size(cell) // _BLOCK) for cell in range(self.base.nlist))
         codes = blocks * _BLOCK * self.card.code_bytes + 8 * int(lists.compute_ntotal())
-        return codes + self.codes.nbytes + self.cell_of.nbytes + 2 * self.centres.nbytes
+        return int(codes + self.codes.values.nbytes + self.cell_of.nbytes + 2 * self.centres.nbytes)
 
     def among(self, query: Floats, rows: Rows, n: int) -> Retrieved:
         """The best of some rows, every one of which is scored."""
         if not len(rows):
             return NO_CANDIDATES
         scores = np.empty(len(rows), dtype=np.float32)
-        self._products(self.codes, rows, query * np.float32(self.unit), scores)
+        self._products(self.codes.values, rows, query * np.float32(self.codes.unit), scores)
         return best(rows, scores, n)
 
     def search(
@@ -190,7 +182,7 @@ class CellIndex:
         """Compare codes, and score the best again."""
         selector = None if bits is None else self._faiss.IDSelectorBitmap(len(bits), self._faiss.swig_ptr(bits))
         probes = effort.probes if nearest is None else nearest[1].shape[1]
-        parameters = self._faiss.IVFSearchParameters(nprobe=probes, sel=selector)
+        parameters = self._faiss.IVFSearchParameters(nprobe=probes, sel=selector)  # type: ignore[call-arg]  # added by faiss
         asked = np.ascontiguousarray(query, dtype=np.float32)[None, :]
         if nearest is None:
             found = self.base.search(asked, effort.scored, params=parameters)[1][0]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.retrieval.index.build import cells_of, encoded, pieces
+from tastemaker.retrieval.index.build import cells_of, pieces
 from tastemaker.retrieval.index.cells import CellIndex
 from tastemaker.retrieval.index.threads import one_thread
 
@@ -28,14 +28,12 @@ def merged(index: CellIndex, vectors: Floats, gone: Rows, added: Rows) -> CellIn
 
     one_thread()
     base = faiss.clone_index(index.base)
-    base.own_fields = True
     if len(gone):
         base.remove_ids(faiss.IDSelectorBatch(gone))
-    codes = np.zeros((len(vectors), index.codes.shape[1]), dtype=np.int16)
-    codes[: len(index.codes)] = index.codes
+    codes = index.codes.grown(len(vectors))
     for piece in pieces(added):
         chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
         base.add_with_ids(chosen, piece)
-        codes[piece] = encoded(chosen, index.unit)
+        codes.put(piece, chosen)
     card = replace(index.card, items=int(base.ntotal))
-    return CellIndex(base, codes, index.unit, cells_of(base, len(vectors)), index.centres, card)
+    return CellIndex(base, codes, cells_of(base, len(vectors)), index.centres, card)

@@ -1,7 +1,7 @@
 """How hard a search has to look: measured against the exact answer, when an index is built."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -49,7 +49,7 @@ def recall_of(search: Callable[[Floats], Rows], queries: Floats, truth: Rows) ->
     """Mean share of the true rows that a search finds."""
     wanted = (truth >= 0).sum()
     found = sum(len(np.intersect1d(search(query), true[true >= 0])) for query, true in zip(queries, truth, strict=True))
-    return found / wanted if wanted else 1.0
+    return float(found / wanted) if wanted else 1.0
 
 
 def tuned(
@@ -78,29 +78,41 @@ def tuned(
         lot = draw.random(len(vectors), dtype=np.float32)
         some = queries[: len(queries) // 2]
         parts = [(share, exact_answers(vectors, rows[lot[rows] < share], some)) for share in _SHARES]
-    effort, recall = _least(index, queries, truth, parameters.recall)
-    filtered = []
-    for share, answers in parts:
-        filtered.append((share, _probes(index, some, answers, parameters.recall, effort, Allowed(lot < share))))
-    return index.with_card(replace(index.card, effort=effort, recall=recall, filtered=tuple(filtered)))
+    effort, recall = _least(index, _Asked(queries, truth, parameters.recall))
+    filtered = tuple(
+        (share, _probes(index, _Asked(some, answers, parameters.recall), effort, Allowed(lot < share)))
+        for share, answers in parts
+    )
+    return index.with_card(replace(index.card, effort=effort, recall=recall, filtered=filtered))
 
 
-def _least(index: CellIndex, queries: Floats, truth: Rows, target: float) -> tuple[Effort, float]:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Queries, the rows that they should find, and the share of those that has to be found."""
+
+    queries: Floats
+    truth: Rows
+    target: float
+
+    def recall(self, index: CellIndex, effort: Effort, allowed: Allowed | None = None) -> float:
+        """The share that a search finds."""
+        return recall_of(
+            lambda query: index.search(query, TUNED_FOR, alive=allowed, effort=effort).rows, self.queries, self.truth
+        )
+
+
+def _least(index: CellIndex, asked: _Asked) -> tuple[Effort, float]:
     """The cheapest pair of probes and scored candidates that has the recall; the costliest where none has."""
-
-    def recall(effort: Effort) -> float:
-        return recall_of(lambda query: index.search(query, TUNED_FOR, effort=effort).rows, queries, truth)
-
     per_cell = index.card.items / index.card.cells
     ladder = _ladder(index.card.cells)
-    enough = next((place for place, probes in enumerate(ladder) if recall(Effort(probes, _SCORED[-1])) >= target), None)
-    if enough is None:
-        worst = Effort(ladder[-1], _SCORED[-1])
-        return worst, recall(worst)
+    while (recall := asked.recall(index, Effort(ladder[0], _SCORED[-1]))) < asked.target:
+        if len(ladder) == 1:
+            return Effort(ladder[0], _SCORED[-1]), recall
+        ladder = ladder[1:]
     cheapest: tuple[float, Effort, float] | None = None
-    for probes in ladder[enough : enough + 4]:
+    for probes in ladder[:4]:
         for scored in _SCORED:
-            if (found := recall(Effort(probes, scored))) >= target:
+            if (found := asked.recall(index, Effort(probes, scored))) >= asked.target:
                 cost = probes * per_cell + scored * PRICE
                 if cheapest is None or cost < cheapest[0]:
                     cheapest = cost, Effort(probes, scored), found
@@ -109,18 +121,10 @@ def _least(index: CellIndex, queries: Floats, truth: Rows, target: float) -> tup
     return cheapest[1], cheapest[2]
 
 
-def _probes(index: CellIndex, queries: Floats, truth: Rows, target: float, effort: Effort, allowed: Allowed) -> int:
+def _probes(index: CellIndex, asked: _Asked, effort: Effort, allowed: Allowed) -> int:
     """The fewest cells that have the recall under a filter; all cells where none has."""
     for probes in _ladder(index.card.cells, effort.probes):
-        tried = replace(effort, probes=probes)
-        if (
-            recall_of(
-                lambda query, tried=tried: index.search(query, TUNED_FOR, alive=allowed, effort=tried).rows,
-                queries,
-                truth,
-            )
-            >= target
-        ):
+        if asked.recall(index, replace(effort, probes=probes), allowed) >= asked.target:
             return probes
     return index.card.cells
 
