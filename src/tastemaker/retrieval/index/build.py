@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tastemaker.errors import DataError
 from tastemaker.retrieval.index.cells import CellIndex, Effort, IndexCard
 from tastemaker.retrieval.index.codes import Codes
+from tastemaker.retrieval.index.places import Places
 from tastemaker.retrieval.index.threads import faiss_threads
 
 __all__ = ["PIECE", "BuildParameters", "build", "pieces"]
@@ -101,14 +102,15 @@ def build(
         centres = np.asarray(kmeans.centroids, dtype=np.float32)
         progress(f"{cells:,} cells learned from {wanted:,} vectors")
         base = _inverted_file(centres, sample[: 2 * PIECE])
-        codes = Codes.empty(len(vectors), dimension, largest)
         for piece in pieces(rows):
-            chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
-            base.add_with_ids(chosen, piece)
-            codes.put(piece, chosen)
+            base.add_with_ids(np.ascontiguousarray(vectors[piece], dtype=np.float32), piece)
+        places = Places.cell_by_cell(base, len(vectors))
+        codes = Codes.empty(len(rows), dimension, largest)
+        for piece in pieces(rows):
+            codes.put(places.code_of[piece], np.asarray(vectors[piece], dtype=np.float32))
         progress(f"{len(rows):,} vectors are in")
     card = IndexCard(len(rows), cells, base.code_size, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
-    return CellIndex(base, codes, cells_of(base, len(vectors)), centres, card)
+    return CellIndex(base, codes, places, centres, card)
 
 
 def _inverted_file(centres: Floats, sample: Floats) -> Any:
@@ -142,18 +144,3 @@ def _quantizer(centres: Floats) -> Any:
     grouped.make_direct_map(True)  # residuals need the centres by number
     grouped.nprobe = max(1, groups // 5)
     return grouped
-
-
-def cells_of(base: Any, size: int) -> npt.NDArray[np.int32]:
-    """The cell of each row, int32 ``[size]``; -1 for rows that are not in the inverted file."""
-    import faiss
-
-    found = np.full(size, -1, dtype=np.int32)
-    lists = base.invlists
-    for cell in range(base.nlist):
-        n = lists.list_size(cell)
-        if n:
-            ids = lists.get_ids(cell)
-            found[faiss.rev_swig_ptr(ids, n)] = cell
-            lists.release_ids(cell, ids)
-    return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tastemaker.retrieval.allowed import Allowed, SharedMask
 from tastemaker.retrieval.index.best import best
 from tastemaker.retrieval.index.codes import Codes
+from tastemaker.retrieval.index.places import Places
 from tastemaker.retrieval.index.threads import one_thread
 from tastemaker.retrieval.source import NO_CANDIDATES, Retrieved
 
@@ -74,31 +75,31 @@ class CellIndex:
 
     Args:
         base: faiss's inverted file of 4-bit codes; the ids are catalogue rows.
-        codes: of all rows of the catalogue, in the index or not.
-        cell_of: int32 ``[rows]``: the cell of each row; -1 for rows that are not in the index.
+        codes: of the vectors, cell by cell: those that a query looks at lie close together.
+        places: of each row of the catalogue.
         centres: float32 ``[cells, dimension]``.
         card: see there.
     """
 
-    def __init__(self, base: Any, codes: Codes, cell_of: npt.NDArray[np.int32], centres: Floats, card: IndexCard):
+    def __init__(self, base: Any, codes: Codes, places: Places, centres: Floats, card: IndexCard):
         import faiss
 
         from tastemaker.retrieval.index.kernels import products
 
         self._faiss, self._products = faiss, products
         self.base, self.codes = base, codes
-        self.cell_of, self.centres, self.card = cell_of, centres, card
+        self.places, self.centres, self.card = places, centres, card
         self._per_cell = card.items / card.cells
         self._cells_with: WeakKeyDictionary[SharedMask, Mask] = WeakKeyDictionary()
 
     def with_card(self, card: IndexCard) -> Self:
         """The same with other settings."""
-        return type(self)(self.base, self.codes, self.cell_of, self.centres, card)
+        return type(self)(self.base, self.codes, self.places, self.centres, card)
 
     @property
     def rows(self) -> int:
-        """Rows of the catalogue that it has codes of."""
-        return len(self.codes.values)
+        """Rows of the catalogue when it was made, in the index or not."""
+        return len(self.places.cell_of)
 
     @property
     def nbytes(self) -> int:
@@ -106,14 +107,14 @@ class CellIndex:
         lists = self.base.invlists
         blocks = sum(-(-lists.list_size(cell) // _BLOCK) for cell in range(self.base.nlist))
         codes = blocks * _BLOCK * self.card.code_bytes + 8 * int(lists.compute_ntotal())
-        return int(codes + self.codes.values.nbytes + self.cell_of.nbytes + 2 * self.centres.nbytes)
+        return int(codes + self.codes.values.nbytes + self.places.nbytes + 2 * self.centres.nbytes)
 
     def among(self, query: Floats, rows: Rows, n: int) -> Retrieved:
-        """The best of some rows, every one of which is scored."""
+        """The best of some rows of the index, every one of which is scored."""
         if not len(rows):
             return NO_CANDIDATES
         scores = np.empty(len(rows), dtype=np.float32)
-        self._products(self.codes.values, rows, query * np.float32(self.codes.unit), scores)
+        self._products(self.codes.values, self.places.code_of[rows], query * np.float32(self.codes.unit), scores)
         return best(rows, scores, n)
 
     def search(
@@ -143,7 +144,7 @@ class CellIndex:
         if allowed.count <= max(_FEW, probes * self._per_cell / PRICE):
             rows = allowed.rows
             rows = rows[rows < self.rows]
-            return self.among(query, rows[alive.mask[rows] if alive else self.cell_of[rows] >= 0], n)
+            return self.among(query, rows[alive.mask[rows] if alive else self.places.cell_of[rows] >= 0], n)
         bits = allowed.bits(self.rows)
         if alive is not None:
             bits &= alive.bits(self.rows)
@@ -169,7 +170,7 @@ class CellIndex:
         with_rows = self._cells_with.get(mask)
         if with_rows is None:
             rows = mask.rows[: np.searchsorted(mask.rows, self.rows)]
-            cells = self.cell_of[rows]
+            cells = self.places.cell_of[rows]
             with_rows = np.bincount(cells[cells >= 0], minlength=self.card.cells) > 0
             self._cells_with[mask] = with_rows
         known = np.flatnonzero(with_rows)

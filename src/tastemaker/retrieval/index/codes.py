@@ -1,7 +1,7 @@
 """Vectors as 16-bit numbers: half the memory of floats, with errors too small to change the order of a list."""
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ class Codes:
     """Numbers that stand for vectors.
 
     Attributes:
-        values: int16 ``[rows, dimension]``.
+        values: int16 ``[places, dimension]``.
         unit: what 1 stands for.
 
     Example:
@@ -30,17 +30,17 @@ class Codes:
     unit: float
 
     @classmethod
-    def empty(cls, rows: int, dimension: int, largest: float) -> Self:
+    def empty(cls, places: int, dimension: int, largest: float) -> Self:
         """Codes of zero vectors; components beyond ``largest`` are cut off when they are put in."""
-        return cls(np.zeros((rows, dimension), dtype=np.int16), (largest or 1.0) / _LARGEST)
+        return cls(np.zeros((places, dimension), dtype=np.int16), (largest or 1.0) / _LARGEST)
 
-    def grown(self, rows: int) -> "Codes":
-        """A copy for at least as many rows."""
-        values = np.zeros((rows, self.values.shape[1]), dtype=np.int16)
+    def grown(self, places: int) -> "Codes":
+        """A copy with so many places, as many as there are at least."""
+        values = np.zeros((places, self.values.shape[1]), dtype=np.int16)
         values[: len(self.values)] = self.values
         return Codes(values, self.unit)
 
-    def put(self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
-        """Set some rows to vectors, float32 ``[n, dimension]``."""
+    def put(self, places: npt.NDArray[np.integer[Any]], vectors: npt.NDArray[np.float32]) -> None:
+        """Set some places to vectors, float32 ``[n, dimension]``."""
         scaled = np.rint(vectors / np.float32(self.unit))
-        self.values[rows] = np.clip(scaled, -_LARGEST, _LARGEST).astype(np.int16)
+        self.values[places] = np.clip(scaled, -_LARGEST, _LARGEST).astype(np.int16)

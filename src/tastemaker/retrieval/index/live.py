@@ -91,7 +91,7 @@ class VectorIndex:
         self._vectors, self._main, self._moved = vectors, main, moved
         kept = np.zeros(len(vectors), dtype=np.bool_)
         if main is not None:
-            kept[: main.rows] = main.cell_of >= 0
+            kept[: main.rows] = main.places.cell_of >= 0
             kept[moved] = False
         alive = kept & servable
         # All of an index is the usual case, and needs no selector.
@@ -149,7 +149,7 @@ class VectorIndex:
         if main is None or len(rows) > self._parameters.outgrown * main.card.built_with:
             return self._built(self._vectors, rows)
         gone = self._moved[self._moved < main.rows]
-        return merged(main, self._vectors, gone[main.cell_of[gone] >= 0], self._beside.rows)
+        return merged(main, self._vectors, gone[main.places.cell_of[gone] >= 0], self._beside.rows)
 
     def search(self, query: Floats, n: int, *, allowed: Allowed | None = None) -> Retrieved:
         """See the protocol."""

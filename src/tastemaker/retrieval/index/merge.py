@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.retrieval.index.build import cells_of, pieces
+from tastemaker.retrieval.index.build import pieces
 from tastemaker.retrieval.index.cells import CellIndex
 from tastemaker.retrieval.index.threads import one_thread
 
@@ -30,10 +30,13 @@ def merged(index: CellIndex, vectors: Floats, gone: Rows, added: Rows) -> CellIn
     base = faiss.clone_index(index.base)
     if len(gone):
         base.remove_ids(faiss.IDSelectorBatch(gone))
-    codes = index.codes.grown(len(vectors))
+    end = len(index.codes.values)
+    codes = index.codes.grown(end + len(added))
     for piece in pieces(added):
         chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
         base.add_with_ids(chosen, piece)
-        codes.put(piece, chosen)
+        codes.put(np.arange(end, end + len(piece)), chosen)
+        end += len(piece)
+    places = index.places.after(base, len(vectors), added, len(index.codes.values))
     card = replace(index.card, items=int(base.ntotal))
-    return CellIndex(base, codes, cells_of(base, len(vectors)), index.centres, card)
+    return CellIndex(base, codes, places, index.centres, card)
