@@ -3,8 +3,9 @@
 No shop with ten million items comes with this project, so the vectors are simulated: a Gaussian mixture is fitted on
 the item vectors of towers that were trained on Online Retail, another one on the query vectors of its shoppers, and
 both are drawn from. What decides how hard a search is stays as it was trained: the spectrum, the clusters, the unit
-length, and how near an item's and a query's neighbours are (:func:`likeness` compares). What is not there is what only
-a real catalogue of that size has, such as variants of one product, which would make the search easier.
+length, and how near an item's and a query's neighbours are (:func:`likeness` compares). The numbers of Gaussians are
+those of the largest likelihood on vectors that were held out. What is not there is what only a real catalogue of that
+size has, such as variants of one product, which would make the search easier.
 """
 
 import tempfile
@@ -23,7 +24,8 @@ from benchmarks.quality_data import write_tables
 __all__ = ["Mixture", "Simulated", "likeness", "trained_vectors"]
 
 Floats = npt.NDArray[np.float32]
-_COMPONENTS: Final = 64
+_OF_ITEMS: Final = 256
+_OF_QUERIES: Final = 128
 _PRIOR: Final = 64.0  # a component's covariance counts for as many vectors of the pooled one as it has dimensions
 _SEED: Final = 5
 _TRAIN_S: Final = 600.0
@@ -44,7 +46,7 @@ class Mixture:
     factors: Floats
 
     @classmethod
-    def fitted(cls, vectors: Floats, components: int = _COMPONENTS, seed: int = _SEED) -> Self:
+    def fitted(cls, vectors: Floats, components: int, seed: int = _SEED) -> Self:
         """Cells of k-means, each with its covariance shrunk to the one within all cells."""
         import faiss
 
@@ -90,6 +92,20 @@ class Simulated:
     queries: Mixture
     n: int
     piece: int = 100_000
+
+    @classmethod
+    def like(cls, vectors: tuple[Floats, Floats], n: int) -> Self:
+        """So many items, and queries, like some trained vectors of both."""
+        items, queries = vectors
+        return cls(Mixture.fitted(items, _OF_ITEMS), Mixture.fitted(queries, _OF_QUERIES), n)
+
+    def write(self, path: Path) -> Floats:
+        """All vectors as a memory-mapped file, float32 ``[n, dimension]``."""
+        found = np.memmap(path, np.float32, "w+", shape=(self.n, self.items.means.shape[1]))
+        for piece in self.pieces():
+            found[piece.start : piece.stop] = self.rows(piece)
+        found.flush()
+        return np.memmap(path, np.float32, "r", shape=found.shape)
 
     def pieces(self) -> list[range]:
         """The rows of each piece."""

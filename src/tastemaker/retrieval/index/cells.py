@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from tastemaker.retrieval.allowed import Allowed, SharedMask
 from tastemaker.retrieval.index.best import best
+from tastemaker.retrieval.index.centres import Centres
 from tastemaker.retrieval.index.codes import Codes
 from tastemaker.retrieval.index.places import Places
 from tastemaker.retrieval.index.threads import one_thread
@@ -77,11 +78,11 @@ class CellIndex:
         base: faiss's inverted file of 4-bit codes; the ids are catalogue rows.
         codes: of the vectors, cell by cell: those that a query looks at lie close together.
         places: of each row of the catalogue.
-        centres: float32 ``[cells, dimension]``.
+        centres: of the cells.
         card: see there.
     """
 
-    def __init__(self, base: Any, codes: Codes, places: Places, centres: Floats, card: IndexCard):
+    def __init__(self, base: Any, codes: Codes, places: Places, centres: Centres, card: IndexCard):
         import faiss
 
         from tastemaker.retrieval.index.kernels import products
@@ -107,7 +108,7 @@ class CellIndex:
         lists = self.base.invlists
         blocks = sum(-(-lists.list_size(cell) // _BLOCK) for cell in range(self.base.nlist))
         codes = blocks * _BLOCK * self.card.code_bytes + 8 * int(lists.compute_ntotal())
-        return int(codes + self.codes.values.nbytes + self.places.nbytes + 2 * self.centres.nbytes)
+        return int(codes + self.codes.values.nbytes + self.places.nbytes + self.centres.nbytes)
 
     def among(self, query: Floats, rows: Rows, n: int) -> Retrieved:
         """The best of some rows of the index, every one of which is scored."""
@@ -148,8 +149,8 @@ class CellIndex:
         bits = allowed.bits(self.rows)
         if alive is not None:
             bits &= alive.bits(self.rows)
-        nearest = None if share > _BROAD else self._nearest_with(query, probes, allowed.shared)
-        return self._probe(query, n, replace(effort, probes=probes), bits, nearest)
+        among = None if share > _BROAD else self._cells_with_rows_of(allowed.shared)
+        return self._probe(query, n, replace(effort, probes=probes), bits, among)
 
     def effort_for(self, n: int) -> Effort:
         """What the card says for 100 rows; longer lists reach farther."""
@@ -165,31 +166,29 @@ class CellIndex:
         shares, probes = np.log([each[0] for each in known]), np.log([max(each[1], least) for each in known])
         return min(self.card.cells, int(np.exp(np.interp(np.log(max(share, 1e-9)), shares, probes))))
 
-    def _nearest_with(self, query: Floats, probes: int, mask: SharedMask) -> tuple[Floats, Rows]:
-        """The nearest of the cells that have a row of a mask: those of a category may all be far from the query."""
-        with_rows = self._cells_with.get(mask)
-        if with_rows is None:
+    def _cells_with_rows_of(self, mask: SharedMask) -> Mask:
+        """Cells that have a row of a mask: those of a category may all be far from the query."""
+        found = self._cells_with.get(mask)
+        if found is None:
             rows = mask.rows[: np.searchsorted(mask.rows, self.rows)]
             cells = self.places.cell_of[rows]
-            with_rows = np.bincount(cells[cells >= 0], minlength=self.card.cells) > 0
-            self._cells_with[mask] = with_rows
-        known = np.flatnonzero(with_rows)
-        found = best(known, self.centres[known] @ query, probes)
-        return found.scores[None, :], found.rows[None, :]
+            found = np.bincount(cells[cells >= 0], minlength=self.card.cells) > 0
+            self._cells_with[mask] = found
+        return found
 
-    def _probe(
-        self, query: Floats, n: int, effort: Effort, bits: Bits | None, nearest: tuple[Floats, Rows] | None = None
-    ) -> Retrieved:
-        """Compare codes, and score the best again."""
-        selector = None if bits is None else self._faiss.IDSelectorBitmap(len(bits), self._faiss.swig_ptr(bits))
-        probes = effort.probes if nearest is None else nearest[1].shape[1]
-        parameters = self._faiss.IVFSearchParameters(nprobe=probes, sel=selector)  # type: ignore[call-arg]  # added by faiss
+    def _probe(self, query: Floats, n: int, effort: Effort, bits: Bits | None, among: Mask | None = None) -> Retrieved:
+        """Compare codes in the nearest cells, and score the best again."""
         asked = np.ascontiguousarray(query, dtype=np.float32)[None, :]
-        if nearest is None:
-            found = self.base.search(asked, effort.scored, params=parameters)[1][0]
-            return self.among(query, found[found >= 0], n)
+        if among is None:
+            centres, cells = self.centres.nearest(asked, min(effort.probes, self.card.cells))
+        else:
+            centres, cells = self.centres.nearest_of(among, asked, effort.probes)
+        if not cells.shape[1]:
+            return NO_CANDIDATES
+        selector = None if bits is None else self._faiss.IDSelectorBitmap(len(bits), self._faiss.swig_ptr(bits))
+        parameters = self._faiss.IVFSearchParameters(nprobe=cells.shape[1], sel=selector)  # type: ignore[call-arg]
         products, found = np.empty(effort.scored, dtype=np.float32), np.empty(effort.scored, dtype=np.int64)
         # faiss's wrapper for Python takes no parameters here.
-        arrays = (self._faiss.swig_ptr(each) for each in (nearest[1], nearest[0], products, found))
+        arrays = (self._faiss.swig_ptr(each) for each in (cells, centres, products, found))
         self.base.search_preassigned_c(1, self._faiss.swig_ptr(asked), effort.scored, *arrays, False, parameters)
         return self.among(query, found[found >= 0], n)
