@@ -21,6 +21,7 @@ from tastemaker.retrieval.repeat import DueAgain, RepeatPurchases
 from tastemaker.retrieval.similar import SimilarItems
 from tastemaker.retrieval.source import NO_ROWS, Query, Source
 from tastemaker.retrieval.trending import Trending
+from tastemaker.serving.filter_masks import FilterMasks
 from tastemaker.serving.rules import RuleInput, apply_rules
 
 __all__ = ["NO_ROWS", "CandidateSources", "MakeIndex", "find_candidates"]
@@ -40,6 +41,7 @@ class CandidateSources:
         index: what is near to them.
         trending: what everybody buys.
         others: those that rankers are not trained on, by name.
+        masks: what filters leave of the catalogue.
     """
 
     catalogue: Catalogue
@@ -48,6 +50,7 @@ class CandidateSources:
     index: Source
     trending: Trending
     others: Mapping[str, Source]
+    masks: FilterMasks
 
     @classmethod
     def over(
@@ -94,9 +97,9 @@ class CandidateSources:
             DueAgain(),
             GivenItems(),
         )
-        return cls(
-            catalogue, RepeatPurchases(), covisitation, index, trending, {source.name: source for source in others}
-        )
+        named = {source.name: source for source in others}
+        masks = old.masks if old is not None and same else FilterMasks(catalogue)
+        return cls(catalogue, RepeatPurchases(), covisitation, index, trending, named, masks)
 
     @property
     def in_turn(self) -> tuple[Source, ...]:
