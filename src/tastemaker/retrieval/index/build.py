@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
-from tastemaker.retrieval.index.cells import CellIndex, Effort, IndexCard
+from tastemaker.retrieval.index.cells import CellIndex, Cells, Effort, IndexCard
 from tastemaker.retrieval.index.centres import Centres
 from tastemaker.retrieval.index.codes import Codes
 from tastemaker.retrieval.index.places import Places
+from tastemaker.retrieval.index.rotation import balanced_rotation
 from tastemaker.retrieval.index.threads import faiss_threads
 
 __all__ = ["PIECE", "BuildParameters", "build", "pieces"]
@@ -100,18 +101,21 @@ def build(
             max_points_per_centroid=parameters.per_cell,
         )
         kmeans.train(sample)
-        centres = Centres(np.asarray(kmeans.centroids, dtype=np.float32))
+        own = kmeans.index.search(sample[: 2 * PIECE], 1)[1][:, 0]
+        learned = np.asarray(kmeans.centroids, dtype=np.float32)
+        rotation = balanced_rotation(sample[: 2 * PIECE] - learned[own])
+        centres = Centres(np.ascontiguousarray(learned @ rotation))
         progress(f"{cells:,} cells learned from {wanted:,} vectors")
-        base = _inverted_file(centres, sample[: 2 * PIECE])
+        base = _inverted_file(centres, sample[: 2 * PIECE] @ rotation)
         for piece in pieces(rows):
-            base.add_with_ids(np.ascontiguousarray(vectors[piece], dtype=np.float32), piece)
+            base.add_with_ids(np.asarray(vectors[piece], dtype=np.float32) @ rotation, piece)
         places = Places.cell_by_cell(base, len(vectors))
         codes = Codes.empty(len(rows), dimension, largest)
         for piece in pieces(rows):
             codes.put(places.code_of[piece], np.asarray(vectors[piece], dtype=np.float32))
         progress(f"{len(rows):,} vectors are in")
     card = IndexCard(len(rows), cells, base.code_size, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
-    return CellIndex(base, codes, places, centres, card)
+    return CellIndex(Cells(base, centres, rotation), codes, places, card)
 
 
 def _inverted_file(centres: Centres, sample: Floats) -> Any:

@@ -71,31 +71,44 @@ class IndexCard:
     built_with: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of an index and the 4-bit codes in them, in a space of their own.
+
+    Attributes:
+        base: faiss's inverted file; the ids are catalogue rows.
+        centres: of the cells.
+        rotation: float32 ``[dimension, dimension]``: vectors times it are in that space.
+    """
+
+    base: Any
+    centres: Centres
+    rotation: Floats
+
+
 class CellIndex:
     """An index that is never changed, so that any number of threads may search it.
 
     Args:
-        base: faiss's inverted file of 4-bit codes; the ids are catalogue rows.
-        codes: of the vectors, cell by cell: those that a query looks at lie close together.
+        cells: see there.
+        codes: 16-bit numbers of the vectors, cell by cell: those that a query looks at lie close together.
         places: of each row of the catalogue.
-        centres: of the cells.
         card: see there.
     """
 
-    def __init__(self, base: Any, codes: Codes, places: Places, centres: Centres, card: IndexCard):
+    def __init__(self, cells: Cells, codes: Codes, places: Places, card: IndexCard) -> None:
         import faiss
 
         from tastemaker.retrieval.index.kernels import products
 
         self._faiss, self._products = faiss, products
-        self.base, self.codes = base, codes
-        self.places, self.centres, self.card = places, centres, card
+        self.cells, self.codes, self.places, self.card = cells, codes, places, card
         self._per_cell = card.items / card.cells
         self._cells_with: WeakKeyDictionary[SharedMask, Mask] = WeakKeyDictionary()
 
     def with_card(self, card: IndexCard) -> Self:
         """The same with other settings."""
-        return type(self)(self.base, self.codes, self.places, self.centres, card)
+        return type(self)(self.cells, self.codes, self.places, card)
 
     @property
     def rows(self) -> int:
@@ -105,10 +118,10 @@ class CellIndex:
     @property
     def nbytes(self) -> int:
         """Bytes that it holds: codes of both kinds, ids, cells, and their centres here and in faiss."""
-        lists = self.base.invlists
-        blocks = sum(-(-lists.list_size(cell) // _BLOCK) for cell in range(self.base.nlist))
+        lists = self.cells.base.invlists
+        blocks = sum(-(-lists.list_size(cell) // _BLOCK) for cell in range(self.card.cells))
         codes = blocks * _BLOCK * self.card.code_bytes + 8 * int(lists.compute_ntotal())
-        return int(codes + self.codes.values.nbytes + self.places.nbytes + self.centres.nbytes)
+        return int(codes + self.codes.values.nbytes + self.places.nbytes + self.cells.centres.nbytes)
 
     def among(self, query: Floats, rows: Rows, n: int) -> Retrieved:
         """The best of some rows of the index, every one of which is scored."""
@@ -178,11 +191,11 @@ class CellIndex:
 
     def _probe(self, query: Floats, n: int, effort: Effort, bits: Bits | None, among: Mask | None = None) -> Retrieved:
         """Compare codes in the nearest cells, and score the best again."""
-        asked = np.ascontiguousarray(query, dtype=np.float32)[None, :]
+        asked = np.asarray(query, dtype=np.float32)[None, :] @ self.cells.rotation
         if among is None:
-            centres, cells = self.centres.nearest(asked, min(effort.probes, self.card.cells))
+            centres, cells = self.cells.centres.nearest(asked, min(effort.probes, self.card.cells))
         else:
-            centres, cells = self.centres.nearest_of(among, asked, effort.probes)
+            centres, cells = self.cells.centres.nearest_of(among, asked, effort.probes)
         if not cells.shape[1]:
             return NO_CANDIDATES
         selector = None if bits is None else self._faiss.IDSelectorBitmap(len(bits), self._faiss.swig_ptr(bits))
@@ -190,5 +203,5 @@ class CellIndex:
         products, found = np.empty(effort.scored, dtype=np.float32), np.empty(effort.scored, dtype=np.int64)
         # faiss's wrapper for Python takes no parameters here.
         arrays = (self._faiss.swig_ptr(each) for each in (cells, centres, products, found))
-        self.base.search_preassigned_c(1, self._faiss.swig_ptr(asked), effort.scored, *arrays, False, parameters)
+        self.cells.base.search_preassigned_c(1, self._faiss.swig_ptr(asked), effort.scored, *arrays, False, parameters)
         return self.among(query, found[found >= 0], n)

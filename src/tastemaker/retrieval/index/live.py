@@ -34,7 +34,8 @@ class IndexParameters:
         exact_limit: up to so many items every vector is looked at.
         beside: items that an approximate index has not yet are taken into it when they are more than so many; they
             are looked at one by one until then.
-        outgrown: cells and codes are learned anew when an index has so many times the items that it was built with.
+        outgrown: cells and codes are learned anew when an index has taken in so many times the items that it was built
+            with, those that changed included.
         build: of the approximate index.
     """
 
@@ -146,10 +147,14 @@ class VectorIndex:
     def _next_main(self) -> CellIndex:
         """An approximate index of all that may be found now."""
         main, rows = self._main, np.flatnonzero(self._servable)
-        if main is None or len(rows) > self._parameters.outgrown * main.card.built_with:
+        if main is None or self._outgrown(main):
             return self._built(self._vectors, rows)
         gone = self._moved[self._moved < main.rows]
         return merged(main, self._vectors, gone[main.places.cell_of[gone] >= 0], self._beside.rows)
+
+    def _outgrown(self, main: CellIndex) -> bool:
+        taken_in = len(main.codes.values) + len(self._beside)
+        return taken_in > self._parameters.outgrown * main.card.built_with
 
     def search(self, query: Floats, n: int, *, allowed: Allowed | None = None) -> Retrieved:
         """See the protocol."""

@@ -27,16 +27,16 @@ def merged(index: CellIndex, vectors: Floats, gone: Rows, added: Rows) -> CellIn
     import faiss
 
     one_thread()
-    base = faiss.clone_index(index.base)
+    base = faiss.clone_index(index.cells.base)
     if len(gone):
         base.remove_ids(faiss.IDSelectorBatch(gone))
     end = len(index.codes.values)
     codes = index.codes.grown(end + len(added))
     for piece in pieces(added):
-        chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
-        base.add_with_ids(chosen, piece)
+        chosen = np.asarray(vectors[piece], dtype=np.float32)
+        base.add_with_ids(chosen @ index.cells.rotation, piece)
         codes.put(np.arange(end, end + len(piece)), chosen)
         end += len(piece)
     places = index.places.after(base, len(vectors), added, len(index.codes.values))
     card = replace(index.card, items=int(base.ntotal))
-    return CellIndex(base, codes, places, index.centres, card)
+    return CellIndex(replace(index.cells, base=base), codes, places, card)
