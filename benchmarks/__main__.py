@@ -9,9 +9,11 @@ from collections.abc import Callable
 from rich.console import Console
 
 from benchmarks import (
+    candidate_index,
     demo,
     faults,
     freshness,
+    index_table,
     ingest,
     item_matrix,
     ndcg,
@@ -31,6 +33,9 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "demo": demo.run,
     "faults": faults.run,
     "freshness": freshness.run,
+    "index": candidate_index.run,
+    "index_large": candidate_index.run_large,
+    "index_table": index_table.run,
     "ingest": ingest.run,
     "item_matrix": item_matrix.run,
     "ndcg": ndcg.run,

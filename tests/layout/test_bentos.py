@@ -187,7 +187,14 @@ OPENS = {
     "retrieval": "tastemaker.serving.model_services.retrieval, tastemaker.serving.model_services.following",
     "ranking": "tastemaker.serving.model_services.ranking, tastemaker.serving.model_services.following",
 }
-MISSING = {"crc32c": "crc32c", "faiss-cpu": "faiss", "grpcio": "grpc", "kafka-python": "kafka", "protobuf": "google"}
+MISSING = {
+    "crc32c": "crc32c",
+    "faiss-cpu": "faiss",
+    "grpcio": "grpc",
+    "kafka-python": "kafka",
+    "opentelemetry-proto": "opentelemetry",
+    "protobuf": "google",
+}
 
 
 def load_without_installation(service, built, tmp_path, **environ: str) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.retrieval.allowed import Allowed
+
 __all__ = ["NO_CANDIDATES", "NO_ROWS", "NO_SCORES", "Query", "Retrieved", "Source"]
 
 Rows = npt.NDArray[np.int64]
@@ -32,6 +34,8 @@ class Query:
         items: rows of the request's items, each once, in its order: of a product page one, of a cart several.
         category: the category of the page, a path joined with ``/``; empty for none.
         now_us: the moment, in microseconds.
+        allowed: rows that the request's filters leave, for sources that search: they look among those alone, and so
+            have candidates where the best of all would be filtered away. None for no filters. Rules apply all the same.
     """
 
     vector: Scores | None
@@ -47,6 +51,7 @@ class Query:
     items: Rows = field(default_factory=lambda: NO_ROWS)
     category: str = ""
     now_us: int = 0
+    allowed: Allowed | None = None
 
 
 @dataclass(frozen=True, eq=False)

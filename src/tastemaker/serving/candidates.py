@@ -21,6 +21,7 @@ from tastemaker.retrieval.repeat import DueAgain, RepeatPurchases
 from tastemaker.retrieval.similar import SimilarItems
 from tastemaker.retrieval.source import Query, Source
 from tastemaker.retrieval.trending import Trending
+from tastemaker.serving.filter_masks import FilterMasks
 from tastemaker.serving.filters import FilterInput, apply_filters
 
 __all__ = ["CandidateSources", "MakeIndex", "find_candidates"]
@@ -40,6 +41,7 @@ class CandidateSources:
         index: what is near to them.
         trending: what everybody buys.
         others: those that rankers are not trained on, by name.
+        masks: what filters leave of the catalogue.
     """
 
     catalogue: Catalogue
@@ -48,6 +50,7 @@ class CandidateSources:
     index: Source
     trending: Trending
     others: Mapping[str, Source]
+    masks: FilterMasks
 
     @classmethod
     def over(
@@ -59,6 +62,7 @@ class CandidateSources:
         together: Mapping[str, Covisitation] | None = None,
         make_index: MakeIndex = VectorIndex,
         old: Self | None = None,
+        changed: npt.NDArray[np.int64] | None = None,
     ) -> Self:
         """The sources over a catalogue.
 
@@ -70,9 +74,11 @@ class CandidateSources:
                 all events stands in.
             make_index: builds the index from vectors and what is servable.
             old: sources of a state before; what the catalogue has not changed is taken over.
+            changed: int64, rows that may differ from the catalogue of ``old``, new ones among them; None where nobody
+                knows, and then the index is built anew.
         """
         same = old is not None and old.catalogue is catalogue
-        index = old.index if old is not None and same else make_index(catalogue.vectors, catalogue.servable)
+        index = _index(catalogue, make_index, old, changed)
         trending = Trending(popularity, catalogue.servable)
         together = together or {}
         fresh: Source = (
@@ -91,9 +97,9 @@ class CandidateSources:
             DueAgain(),
             GivenItems(),
         )
-        return cls(
-            catalogue, RepeatPurchases(), covisitation, index, trending, {source.name: source for source in others}
-        )
+        named = {source.name: source for source in others}
+        masks = old.masks if old is not None and same else FilterMasks(catalogue)
+        return cls(catalogue, RepeatPurchases(), covisitation, index, trending, named, masks)
 
     @property
     def in_turn(self) -> tuple[Source, ...]:
@@ -104,6 +110,23 @@ class CandidateSources:
     def by_name(self) -> Mapping[str, Source]:
         """All of them."""
         return {source.name: source for source in self.in_turn} | dict(self.others)
+
+
+def _index(
+    catalogue: Catalogue,
+    make_index: MakeIndex,
+    old: CandidateSources | None,
+    changed: npt.NDArray[np.int64] | None,
+) -> Source:
+    """The index over a catalogue: that of a state before where it can be kept or kept up."""
+    before = old.index if old is not None else None
+    if old is not None and isinstance(before, VectorIndex) and changed is not None:
+        if old.catalogue is catalogue and not before.waiting:
+            return before
+        return before.updated(catalogue.vectors, catalogue.servable, changed)
+    if old is not None and old.catalogue is catalogue:
+        return old.index
+    return make_index(catalogue.vectors, catalogue.servable)
 
 
 def find_candidates(sources: CandidateSources, parameters: RetrievalParameters, query: Query) -> Blend:

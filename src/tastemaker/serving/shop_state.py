@@ -1,5 +1,6 @@
 """What all requests see of the shop: catalogue, candidate sources and popularity, kept up with the online store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker import names
+from tastemaker.events.item import Item
 from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.retrieval.catalogue import Catalogue
+from tastemaker.retrieval.index import VectorIndex
 from tastemaker.serving.candidates import CandidateSources, MakeIndex
 from tastemaker.serving.item_features import ItemFeatures
 from tastemaker.serving.release import Release
@@ -65,11 +68,12 @@ def read_state(
         DataError: it was rebuilt for other declarations.
     """
     before = old.catalogue if old else release.retrieval.catalogue
-    items_rev, changes = reader.items_changed(old.items_rev if old else 0)
+    items_rev, found = reader.items_changed(old.items_rev if old else 0)
+    changes = list(found)
     catalogue = before.updated(changes, release.retrieval.items)
     activity_rev, keys = reader.changed(names.VIEW_ITEM_ACTIVITY, old.activity_rev if old else 0)
     stale = old is None or now_us - old.popularity_us >= _POPULARITY_US
-    if old is not None and catalogue is before and not keys and not stale:
+    if old is not None and catalogue is before and not keys and not stale and not _index_waits(old):
         return old
     popularity = np.zeros(len(catalogue), dtype=np.float32)
     if old is None or stale:
@@ -89,6 +93,19 @@ def read_state(
         together=release.retrieval.together,
         make_index=make_index,
         old=old.sources if old else None,
+        changed=_rows_of(catalogue, changes),
     )
     popularity_us = now_us if old is None or stale else old.popularity_us
     return ShopState(catalogue, sources, popularity, items_rev, activity_rev, popularity_us)
+
+
+def _rows_of(catalogue: Catalogue, changes: Sequence[tuple[str, Item | None]]) -> npt.NDArray[np.int64]:
+    """Rows of changed items; a removed one that the catalogue never had has none."""
+    rows = catalogue.rows(item_id for item_id, _ in changes)
+    return rows[rows >= 0]
+
+
+def _index_waits(state: ShopState) -> bool:
+    """Whether an index that was made meanwhile is to be used from now on."""
+    index = state.sources.index
+    return isinstance(index, VectorIndex) and index.waiting

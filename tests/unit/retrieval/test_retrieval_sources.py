@@ -71,20 +71,6 @@ def test_index_of_an_empty_catalogue_answers_nothing():
     assert not len(empty.retrieve(query(vector=floats(1, 0, 0, 0)), 2).rows)
 
 
-def test_approximate_index_finds_nearly_all_that_the_exact_one_finds(monkeypatch):
-    random = np.random.default_rng(1)
-    vectors = random.normal(size=(3_000, 16)).astype(np.float32)
-    servable = np.ones(3_000, dtype=np.bool_)
-    exact = VectorIndex(vectors, servable)
-    monkeypatch.setattr("tastemaker.retrieval.index.EXACT_LIMIT", 100)
-    approximate = VectorIndex(vectors, servable)
-    shared = 0
-    for vector in vectors[:50]:
-        one, other = (index.retrieve(query(vector=vector), 20).rows for index in (exact, approximate))
-        shared += len(set(one.tolist()) & set(other.tolist()))
-    assert shared / (50 * 20) > 0.7
-
-
 def test_repeat_orders_by_decayed_count_and_breaks_ties_by_row():
     found = RepeatPurchases().retrieve(query(owned=rows(5, 2, 9), owned_scores=floats(1.0, 1.0, 3.0)), 2)
     assert found.rows.tolist() == [9, 2]
