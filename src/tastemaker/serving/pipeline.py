@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.stores.protocol import StoreUnavailable
+from tastemaker.retrieval.allowed import Allowed
 from tastemaker.retrieval.blend import Blend, unite
-from tastemaker.retrieval.source import Retrieved
+from tastemaker.retrieval.source import NO_ROWS, Retrieved
 from tastemaker.serving.context import ShopperContext
-from tastemaker.serving.contract import RecommendationRequest, Tier
+from tastemaker.serving.contract import Filters, RecommendationRequest, Tier
 from tastemaker.serving.making import Made, Order, Parts, Unreachable
 from tastemaker.serving.ranking import default_items
 from tastemaker.serving.recipe import AS_TRAINED
@@ -26,6 +27,7 @@ from tastemaker.serving.stages.ranking import RankedCandidates, RankingInput, ra
 __all__ = ["filtered_candidates", "from_store", "ranked_candidates", "whole_list"]
 
 _T = TypeVar("_T")
+_NO_FILTERS: Final = Filters()
 
 
 def whole_list(parts: Parts, order: Order) -> Made:
@@ -128,7 +130,7 @@ def filtered_candidates(parts: Parts, order: Order, shopper: ShopperContext, sho
         CandidatesInput(
             sources.by_name,
             turns | {name: quota + more for name, quota in quotas.items() if quota},
-            shopper.query,
+            replace(shopper.query, allowed=_allowed(order, shopper)),
             {names.SOURCE_TWO_TOWER: breaker, names.SOURCE_SIMILAR: breaker},
             order.slow_ms("index"),
             parts.now_ns,
@@ -145,6 +147,16 @@ def filtered_candidates(parts: Parts, order: Order, shopper: ShopperContext, sho
     if found.without:
         why = f"{next(iter(found.without.values()))}: candidates of the other sources alone"
     return Kept(kept.candidates.first(limit), kept.removed), why
+
+
+def _allowed(order: Order, shopper: ShopperContext) -> Allowed | None:
+    """The rows that the request's filters leave; what searches looks among those alone, so that narrow filters find."""
+    filters, recipe = order.request.filters, order.recipe
+    if "within_filters" not in recipe.filters:
+        filters = _NO_FILTERS
+    category = (order.request.category or "") if "in_category" in recipe.filters else ""
+    bought = shopper.bought_ever if filters.bought is not None else NO_ROWS
+    return order.state.sources.masks.allowed(filters, bought, category)
 
 
 def _with_pinned(candidates: Blend, rows: npt.NDArray[np.int64]) -> Blend:
