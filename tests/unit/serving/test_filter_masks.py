@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from tastemaker.serving.rules import RuleInput, apply_rules
 
 from tastemaker.events.item import Item
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.contract import Filters
 from tastemaker.serving.filter_masks import FilterMasks
+from tastemaker.serving.filters import FilterInput, apply_filters
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 PATHS = (("kitchen", "tea"), ("kitchen", "mugs"), ("garden",), ())
@@ -49,8 +49,8 @@ def test_what_is_allowed_is_what_the_rules_keep(catalogue, filters, category):
     allowed = FilterMasks(catalogue).allowed(filters, BOUGHT, category)
     rules = ["in_catalogue", "available", "within_filters", *(["in_category"] if category else [])]
     every = np.arange(20)
-    given = RuleInput(every, catalogue, every[:0], category=category, filters=filters, bought=BOUGHT)
-    assert allowed.rows.tolist() == every[apply_rules(given, rules)[0]].tolist()
+    given = FilterInput(every, catalogue, every[:0], category=category, asked=filters, bought=BOUGHT)
+    assert allowed.rows.tolist() == every[apply_filters(given, rules)[0]].tolist()
 
 
 def test_a_request_without_filters_needs_no_mask(catalogue):
