@@ -1,4 +1,4 @@
-"""Builds the recommender's Bento around a release and serves it in a process of its own, as the stack does."""
+"""Builds a Bento around a release and serves it in a process of its own, as the stack does."""
 
 import os
 import signal
@@ -20,15 +20,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def build(settings: Settings, release: Path) -> str:
-    """Put the release into the model store and build a Bento with it; its tag."""
+def build(settings: Settings, release: Path, service: str = "recommender") -> str:
+    """Put the release into the model store and build a service's Bento with it; its tag."""
     store = f"""
 import bentoml, shutil
-with bentoml.models.create("{RELEASE_MODEL}:{release.name}") as model:
-    shutil.copytree({str(release)!r}, model.path, dirs_exist_ok=True)
+if "{RELEASE_MODEL}:{release.name}" not in map(str, (model.tag for model in bentoml.models.list())):
+  with bentoml.models.create("{RELEASE_MODEL}:{release.name}") as model:
+      shutil.copytree({str(release)!r}, model.path, dirs_exist_ok=True)
 """
     subprocess.run([sys.executable, "-c", store], env=environment(settings), check=True, timeout=120)
-    command = [sys.executable, "-m", "bentoml", "build", "-f", "bentos/recommender/bentofile.yaml", "-o", "tag", "."]
+    command = [sys.executable, "-m", "bentoml", "build", "-f", f"bentos/{service}/bentofile.yaml", "-o", "tag", "."]
     done = subprocess.run(
         command, env=environment(settings), cwd=ROOT, check=False, capture_output=True, text=True, timeout=120
     )

@@ -112,13 +112,14 @@ def run_batch(
             f"lists of the surface {batch.recipe.surface!r} need the {' and the '.join(batch.recipe.requires)} of a"
             " page, and a batch has no page; use a surface without, such as email, home or buy_again"
         )
+    wanted = _wanted(batch, now)
     if batch.out.exists() and batch.one_file:
-        return _joined_before(batch, now)
+        return _joined_before(batch, wanted)
     batch.directory.mkdir(parents=True, exist_ok=True)
     with _alone(batch.directory):
-        standing = _standing(batch, now)
+        standing = _standing(batch, wanted)
         make = open_lists(now if standing is None else standing.as_of)
-        manifest = standing or _begin(batch, lake, now)
+        manifest = standing or _begin(batch, lake, wanted)
         if manifest.finished is None:
             tiers, kept = _make(batch.directory, manifest, make, progress)
             manifest = msgspec.structs.replace(manifest, finished=dict(sorted(tiers.items())))
@@ -150,7 +151,7 @@ def _wanted(batch: Batch, now: datetime) -> BatchManifest:
     )
 
 
-def _standing(batch: Batch, now: datetime) -> BatchManifest | None:
+def _standing(batch: Batch, wanted: BatchManifest) -> BatchManifest | None:
     """The batch to go on with; None where one is to begin.
 
     Raises:
@@ -166,25 +167,25 @@ def _standing(batch: Batch, now: datetime) -> BatchManifest | None:
     if not batch.resume:
         state = "a finished batch" if standing.finished is not None else "a batch that is not finished"
         raise DataError(f"{directory} has {state}; go on with it by --resume, or give another --out")
-    standing.check_same(_wanted(batch, now), directory)
+    standing.check_same(wanted, directory)
     return standing
 
 
-def _joined_before(batch: Batch, now: datetime) -> BatchResult:
+def _joined_before(batch: Batch, wanted: BatchManifest) -> BatchResult:
     """The batch of a file that is whole; a run that was killed right after may have left the parts."""
     if not batch.resume:
         raise DataError(f"{batch.out} is there already; move it away, or give another --out")
     standing = joined_manifest(batch.out)
-    standing.check_same(_wanted(batch, now), batch.out)
+    standing.check_same(wanted, batch.out)
     if batch.directory.exists():
         shutil.rmtree(batch.directory)
     return BatchResult(standing, standing.users)
 
 
-def _begin(batch: Batch, lake: Lake, now: datetime) -> BatchManifest:
+def _begin(batch: Batch, lake: Lake, wanted: BatchManifest) -> BatchManifest:
     """Write down whose lists there are to be, then what they are."""
     users = write_users(lake, batch.users, batch.limit, batch.directory / _USERS)
-    manifest = msgspec.structs.replace(_wanted(batch, now), users=users)
+    manifest = msgspec.structs.replace(wanted, users=users)
     write_manifest(batch.directory, manifest)
     return manifest
 

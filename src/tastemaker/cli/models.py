@@ -129,7 +129,7 @@ def build(
 
     The content hash is the same for every build of the same code and release.
 
-    Next: `bentoml serve TAG`, or an image: `docker build -f DIRECTORY/env/docker/Dockerfile DIRECTORY`.
+    Next: `bentoml serve TAG`, or `bentoml containerize TAG` for an image with the release in it.
     """
     from tastemaker.promotion.bento import SERVICES, bento_path, build_bento, content_hash
 

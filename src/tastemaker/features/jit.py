@@ -10,12 +10,14 @@ from typing import Any, Final, TypeVar, cast
 
 from numba import njit
 from numba.core import config
+from numba.core.caching import UserProvidedCacheLocator
 
-__all__ = ["compiled"]
+__all__ = ["BesidePackage", "compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FEATURES: Final = Path(__file__).parent
+_PACKAGE: Final = _FEATURES.resolve().parent
 # What loops are compiled from besides each other: constants and layouts, which become part of the machine code.
 _TABLES: Final = ("semantics.py", "layout.py", "history.py", "kernel_types.py", "collapse_tables.py", "jit.py")
 
@@ -26,6 +28,9 @@ def compiled(function: Function) -> Function:
     The code is kept beside the source, or in ``NUMBA_CACHE_DIR``, or in the user's cache directory, or not at all where
     nothing can be written, as in a read-only image. No ``fastmath``: it would let the compiler contract or reorder
     operations on doubles, and values have to be equal to the last bit.
+
+    Where ``NUMBA_CACHE_DIR`` says, copies of the package at several places, such as one Bento after another, find each
+    other's code: compiling takes 10 s and more.
     """
     with _kept_by_sources():
         try:
@@ -38,21 +43,37 @@ def compiled(function: Function) -> Function:
 def _kept_by_sources() -> Iterator[None]:
     """Keep code in a directory of its own per state of all loops: numba looks at a loop's own file only."""
     settings: Any = config
-    given = settings.CACHE_DIR
+    given, locators = settings.CACHE_DIR, settings.CACHE_LOCATOR_CLASSES
     home = Path(given) if given else _FEATURES / "__pycache__"
     if given or os.access(_FEATURES, os.W_OK):
         settings.CACHE_DIR = str(home / f"loops-{_sources()}")
+        own = f"{BesidePackage.__module__}.{BesidePackage.__name__}"
+        settings.CACHE_LOCATOR_CLASSES = f"{own},UserWideCacheLocator"
     try:
         yield
     finally:
-        settings.CACHE_DIR = given
+        settings.CACHE_DIR, settings.CACHE_LOCATOR_CLASSES = given, locators
+
+
+class BesidePackage(UserProvidedCacheLocator):  # type: ignore[misc]
+    """Tells a loop's file by its place in the package, where numba takes the path that the package is installed at.
+
+    What the code was compiled from is in the directory's name, so that other sources have other directories.
+    """
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """The directory of a source file's code, below the one of all loops."""
+        folder = Path(py_file).resolve().parent
+        inside = folder.relative_to(_PACKAGE) if folder.is_relative_to(_PACKAGE) else folder
+        return ".".join(part.strip("/") for part in inside.parts)
 
 
 @cache
 def _sources() -> str:
     """A hash of everything that loops are compiled from."""
     digest = hashlib.sha256()
-    for path in sorted(_FEATURES.rglob("*.py")):
+    for path in sorted([*_FEATURES.rglob("*.py"), *(_PACKAGE / "serving" / "rerank").glob("*.py")]):
         text = path.read_bytes()
         if b"features.jit import" in text or path.name in _TABLES:
             digest.update(text)

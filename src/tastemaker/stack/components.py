@@ -37,6 +37,8 @@ def process_env(settings: Settings) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "BENTOML_HOME": str(settings.bentoml_home),
         "BENTOML_DO_NOT_TRACK": "True",
+        # Every Bento is a copy of the package: the next one finds the loops that the one before compiled.
+        "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR") or str(settings.home / "compiled"),
         "NO_PROXY": bypass,  # the parts talk to each other directly
         "no_proxy": bypass,
     }

@@ -14,12 +14,13 @@ from tastemaker.cli.data import load_source, replay_start
 from tastemaker.errors import DataError
 
 COMMANDS = [
-    ["demo"], ["up"], ["status"], ["logs"], ["down"], ["train"], ["recommend"], ["send"],
+    ["demo"], ["up"], ["status"], ["logs"], ["down"], ["train"], ["recommend"], ["recommend", "batch"], ["send"],
     ["data", "import"], ["data", "replay"],
     ["features", "apply"], ["features", "list"], ["features", "materialize"], ["features", "rebuild"],
     ["lake", "status"], ["lake", "compact"], ["lake", "expire"],
     ["dead-letters", "list"], ["dead-letters", "show"], ["dead-letters", "replay"],
-    ["releases", "list"], ["releases", "show"], ["releases", "promote"], ["releases", "rollback"],
+    ["releases", "list"], ["releases", "show"], ["releases", "build"],
+    ["releases", "promote"], ["releases", "rollback"],
 ]  # fmt: skip
 
 

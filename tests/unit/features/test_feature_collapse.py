@@ -1,12 +1,16 @@
 """Packed states to values, on entries small enough to count by hand."""
 
 import math
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tastemaker
 from tastemaker.errors import DataError
 from tastemaker.features.layout import APPLIED, BASE, MAX_SLOTS, distinct_estimates, label_number, layout_of
 from tastemaker.features.plan import FeatureSpec, ViewPlan
@@ -262,6 +266,24 @@ def test_validity_ends_where_something_changes() -> None:
         _, times, spans = validity(COUNTS, [packed], now)
         assert spans.tolist() == [[since, until]]
         assert times[0].tolist() == [NEVER, NEVER, MIDNIGHT + 1 if now == newest else newest]
+
+
+def test_compiled_code_is_found_by_a_copy_of_the_package_elsewhere(tmp_path) -> None:
+    source = Path(tastemaker.__file__).parent
+    code = (
+        "import tastemaker; from tastemaker.features.reading.collapse_kernel import nearest_double as loop\n"
+        "loop(1, 2, 3); print(tastemaker.__file__, sum(loop.stats.cache_hits.values()))"
+    )
+    found = []
+    for place in ("first", "second"):
+        copy = tmp_path / place / "tastemaker"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        environ = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "PYTHONPATH": str(tmp_path / place)}
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
+        path, hits = ran.stdout.split()
+        assert Path(path).is_relative_to(tmp_path / place)
+        found.append(int(hits))
+    assert found == [0, 1]
 
 
 def test_compiled_code_works_where_nothing_can_be_written(tmp_path) -> None:
