@@ -133,13 +133,19 @@ def test_merging_forgets_and_adds_and_leaves_the_index_as_it_was(index, vectors,
     ("vectors", "says"),
     [
         (np.ones((200, 4), dtype=np.float32), "256 vectors at least"),
-        (np.ones((300, 3), dtype=np.float32), "even dimension"),
         (np.full((300, 4), np.nan, dtype=np.float32), "not finite"),
     ],
 )
 def test_vectors_that_no_index_can_be_built_of_are_refused(vectors, says):
     with pytest.raises(DataError, match=says):
         build(vectors, np.arange(len(vectors)), BuildParameters(cells=4))
+
+
+def test_vectors_of_an_odd_dimension_make_an_index_too():
+    odd = np.random.default_rng(6).normal(size=(400, 5)).astype(np.float32)
+    index = build(odd, np.arange(400), BuildParameters(cells=4))
+    expected = np.argsort(-(odd @ odd[0]))[:5]
+    assert index.search(odd[0], 5, effort=Effort(4, 200)).rows.tolist() == expected.tolist()
 
 
 def test_equal_vectors_make_an_index_all_the_same():

@@ -12,7 +12,6 @@ from tastemaker.retrieval.index.cells import CellIndex, Cells, Effort, IndexCard
 from tastemaker.retrieval.index.centres import Centres
 from tastemaker.retrieval.index.codes import Codes
 from tastemaker.retrieval.index.places import Places
-from tastemaker.retrieval.index.rotation import balanced_rotation
 from tastemaker.retrieval.index.threads import faiss_threads
 
 __all__ = ["PIECE", "BuildParameters", "build", "pieces"]
@@ -81,8 +80,6 @@ def build(
     if len(rows) < 256:
         raise DataError(f"cells need 256 vectors at least, there are {len(rows)}; search them with ExactIndex")
     dimension = vectors.shape[1]
-    if dimension % 2:
-        raise DataError(f"4-bit codes need an even dimension, not {dimension}")
     cells = min(parameters.cells or cells_for(len(rows)), len(rows) // 16)
     with faiss_threads(parameters.threads):
         draw = np.random.default_rng(parameters.seed)
@@ -101,21 +98,18 @@ def build(
             max_points_per_centroid=parameters.per_cell,
         )
         kmeans.train(sample)
-        own = kmeans.index.search(sample[: 2 * PIECE], 1)[1][:, 0]
-        learned = np.asarray(kmeans.centroids, dtype=np.float32)
-        rotation = balanced_rotation(sample[: 2 * PIECE] - learned[own])
-        centres = Centres(np.ascontiguousarray(learned @ rotation))
+        centres = Centres(np.asarray(kmeans.centroids, dtype=np.float32))
         progress(f"{cells:,} cells learned from {wanted:,} vectors")
-        base = _inverted_file(centres, sample[: 2 * PIECE] @ rotation)
+        base = _inverted_file(centres, sample[: 2 * PIECE])
         for piece in pieces(rows):
-            base.add_with_ids(np.asarray(vectors[piece], dtype=np.float32) @ rotation, piece)
+            base.add_with_ids(np.ascontiguousarray(vectors[piece], dtype=np.float32), piece)
         places = Places.cell_by_cell(base, len(vectors))
         codes = Codes.empty(len(rows), dimension, largest)
         for piece in pieces(rows):
             codes.put(places.code_of[piece], np.asarray(vectors[piece], dtype=np.float32))
         progress(f"{len(rows):,} vectors are in")
     card = IndexCard(len(rows), cells, base.code_size, Effort(min(cells, 32), 1_000), 0.0, built_with=len(rows))
-    return CellIndex(Cells(base, centres, rotation), codes, places, card)
+    return CellIndex(Cells(base, centres), codes, places, card)
 
 
 def _inverted_file(centres: Centres, sample: Floats) -> Any:
@@ -123,7 +117,7 @@ def _inverted_file(centres: Centres, sample: Floats) -> Any:
     import faiss
 
     cells, dimension = centres.vectors.shape
-    base = faiss.IndexIVFPQFastScan(centres.quantizer, dimension, cells, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT)
+    base = faiss.IndexIVFPQFastScan(centres.quantizer, dimension, cells, dimension, 4, faiss.METRIC_INNER_PRODUCT)
     base.implem = 11  # of faiss's loops the fastest for one query at a time: see ADR 018
     base.by_residual = True  # what remains after the centre is shorter, and its codes say more
     base.quantizer_trains_alone = chr(2)  # the centres are there

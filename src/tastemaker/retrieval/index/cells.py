@@ -1,4 +1,4 @@
-"""The approximate index: cells of k-means, 4-bit product quantisation, and the best candidates scored once more.
+"""The approximate index: cells of k-means, 4-bit codes of each dimension, and the best candidates scored once more.
 
 A query looks at the cells whose centres are nearest. Their vectors are compared by 4-bit codes of what remains after
 the centre, whose tables fit registers (André, Kermarrec, Le Scouarnec 2015, "Cache locality is not enough"; Guo et al.
@@ -73,17 +73,15 @@ class IndexCard:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The cells of an index and the 4-bit codes in them, in a space of their own.
+    """The cells of an index and the 4-bit codes in them.
 
     Attributes:
         base: faiss's inverted file; the ids are catalogue rows.
         centres: of the cells.
-        rotation: float32 ``[dimension, dimension]``: vectors times it are in that space.
     """
 
     base: Any
     centres: Centres
-    rotation: Floats
 
 
 class CellIndex:
@@ -191,7 +189,7 @@ class CellIndex:
 
     def _probe(self, query: Floats, n: int, effort: Effort, bits: Bits | None, among: Mask | None = None) -> Retrieved:
         """Compare codes in the nearest cells, and score the best again."""
-        asked = np.asarray(query, dtype=np.float32)[None, :] @ self.cells.rotation
+        asked = np.ascontiguousarray(query, dtype=np.float32)[None, :]
         if among is None:
             centres, cells = self.cells.centres.nearest(asked, min(effort.probes, self.card.cells))
         else:

@@ -33,8 +33,8 @@ def merged(index: CellIndex, vectors: Floats, gone: Rows, added: Rows) -> CellIn
     end = len(index.codes.values)
     codes = index.codes.grown(end + len(added))
     for piece in pieces(added):
-        chosen = np.asarray(vectors[piece], dtype=np.float32)
-        base.add_with_ids(chosen @ index.cells.rotation, piece)
+        chosen = np.ascontiguousarray(vectors[piece], dtype=np.float32)
+        base.add_with_ids(chosen, piece)
         codes.put(np.arange(end, end + len(piece)), chosen)
         end += len(piece)
     places = index.places.after(base, len(vectors), added, len(index.codes.values))

@@ -16,7 +16,7 @@ __all__ = ["exact_answers", "recall_of", "sample_queries", "tuned"]
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-_SCORED: Final = tuple(TUNED_FOR * times for times in (2, 3, 4, 6, 8, 12, 16, 24))
+_SCORED: Final = (150, 200, 250, 300, 400, 500, 700, 1_000, 1_500)
 _STEP: Final = 1.15
 _SHARES: Final = (0.03, 0.1, 0.3)
 
