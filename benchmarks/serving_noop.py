@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bentos.recommender.service import LEAN
+from tastemaker.serving.bento_service import SERVICE_OPTIONS
 
 __all__ = ["Noop", "app"]
 
@@ -21,7 +21,7 @@ app = Starlette(
 )
 
 
-@bentoml.service(name="tastemaker-noop", **LEAN)
+@bentoml.service(name="tastemaker-noop", **SERVICE_OPTIONS)
 @bentoml.asgi_app(app)
 class Noop:
     """Answers."""

@@ -1,68 +1,34 @@
-"""The whole recommender in one process, as a BentoML service.
-
-BentoML's defaults cost five times the CPU per request that these settings do; what each one is worth was measured
-with a model that does nothing (1.4.39, one worker): 522 µs with the defaults, 96 µs with these.
-"""
+"""The whole recommender in one process, as a BentoML service."""
 
 import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import Final
 
 import bentoml
 
-from tastemaker.errors import ServingError
-from tastemaker.names import RELEASE_MODEL
 from tastemaker.release.champion import read_champion
 from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.access.bounded_http import bound_request_heads
 from tastemaker.serving.access.starting import ending_the_server
 from tastemaker.serving.app import create_app, open_recommender
+from tastemaker.serving.bento_service import RELEASE_DIR, SERVICE_OPTIONS, release_of
 from tastemaker.serving.data_plane import AnyRecommender
 from tastemaker.settings import Settings
 
-__all__ = ["LEAN", "Recommender", "app"]
-
-LEAN: Final = {
-    "workers": 1,  # one warm model and one set of metrics per process; scale by replicas
-    "traffic": {"timeout": 5},  # each request leaves a timer for this long, so a minute's default makes memory grow
-    "tracing": {"excluded_urls": [".*"]},  # its middleware builds a span for every request even at sample rate 0
-    "logging": {"access": {"enabled": False}},
-    "metrics": {"enabled": False},  # BentoML's have a series for every path that anyone asks for; ours are at /metrics
-}
-# A release outside any Bento and model store, such as one that a storage initializer has mounted.
-_RELEASE_DIR = "TASTEMAKER_RELEASE_DIR"
+__all__ = ["Recommender", "app"]
 
 
 def _wanted(settings: Settings) -> str:
     """The champion's id, where it is to be followed; empty for the one release that this process is for."""
-    if not settings.follow_champion or os.environ.get(_RELEASE_DIR):
+    if not settings.follow_champion or os.environ.get(RELEASE_DIR):
         return ""
     champion = read_champion(settings.releases_dir)
     return "" if champion is None else champion.release
 
 
 def _release_dir(champion: str = "") -> Path:
-    """The release to serve.
-
-    The directory of the environment, else the champion that is followed, else the Bento's, else the newest in the
-    model store.
-
-    Raises:
-        ServingError: there is none.
-    """
-    given = os.environ.get(_RELEASE_DIR)
-    if given:
-        return Path(given)
-    tag = f"{RELEASE_MODEL}:{champion or 'latest'}"
-    bento = Recommender.bento  # type: ignore[attr-defined]  # the decorator has made a Service of it
-    if bento is not None and not champion:  # what the Bento was built with, even when the store has newer ones
-        tag = next((str(model.tag) for model in bento.info.all_models if model.tag.name == RELEASE_MODEL), tag)
-    try:
-        return Path(bentoml.models.get(tag).path)
-    except bentoml.exceptions.NotFound as error:
-        raise ServingError(f"no release {tag} in the model store; train one, or set {_RELEASE_DIR}") from error
+    return release_of(Recommender, champion)
 
 
 def _open(settings: Settings) -> AnyRecommender:
@@ -73,7 +39,7 @@ bound_request_heads()  # here, because the worker's server is made right after t
 app = create_app(_open, wanted=_wanted)
 
 
-@bentoml.service(name="tastemaker-recommender", **LEAN)
+@bentoml.service(name="tastemaker-recommender", **SERVICE_OPTIONS)
 @bentoml.asgi_app(app)
 class Recommender:
     """Loads in the background: the port answers at once, and ``/v2/health/ready`` once lists are served."""

@@ -9,7 +9,7 @@ from tastemaker.errors import TastemakerError
 
 __all__ = ["recommenders", "seed_everything", "tensorflow"]
 
-_REMEDY = "install the extra that needs it: pip install 'tastemaker[train]' (or [serve])"
+_REMEDY = "install the extra that needs it: pip install 'tastemaker[train]'"
 
 
 @lru_cache(maxsize=1)

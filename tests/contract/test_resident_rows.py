@@ -42,6 +42,7 @@ VIEW = ViewPlan(
 )
 PLAN = FeaturePlan(views=(VIEW,))
 ITEMS = [f"i{number}" for number in range(30)]
+NUMBERED = [*ITEMS, "unknown"]
 
 
 class Shop:
@@ -53,6 +54,7 @@ class Shop:
         self.buy(ITEMS[:20], days_ago=1)
         self.reader = FeatureReader(location, PLAN)
         self.resident = ResidentMatrix(self.reader.store, PLAN, {VIEW.name: None}, NOW_US)
+        self.resident.number_by(lambda key: NUMBERED.index(str(key)))
 
     def buy(self, items: list[str], days_ago: float) -> None:
         """Everyone of three buys each of them."""
@@ -76,9 +78,12 @@ class Shop:
             pass
 
     def assert_equal(self, now_us: int = NOW_US) -> np.ndarray:
-        found = self.resident.matrix(VIEW.name, [*ITEMS, "unknown"], now_us)
-        expected = self.reader.matrix(VIEW.name, [*ITEMS, "unknown"], now_us)
+        found = self.resident.matrix(VIEW.name, NUMBERED, now_us)
+        expected = self.reader.matrix(VIEW.name, NUMBERED, now_us)
         assert found.tobytes() == expected.tobytes()
+        rows = np.arange(len(NUMBERED))[::-1]
+        by_row = self.resident.matrix_of_rows(VIEW.name, rows, NUMBERED.__getitem__, now_us)
+        assert by_row.tobytes() == expected[::-1].tobytes()
         return found
 
 

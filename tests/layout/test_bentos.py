@@ -14,7 +14,7 @@ import yaml
 from tastemaker.names import RELEASE_MODEL
 
 ROOT = Path(__file__).parents[2]
-BENTOFILE = ROOT / "bentos" / "recommender" / "bentofile.yaml"
+SERVICES = ("recommender", "retrieval", "ranking")
 TRAINING_ONLY = (
     "deltalake",
     "duckdb",
@@ -23,14 +23,31 @@ TRAINING_ONLY = (
     "pandas",
     "prefect",
     "pyarrow",
+    "tensorflow",
     "tensorflow_recommenders",
+    "tf_keras",
 )
+# Of the serve extra, what a model alone does without.
+WITHOUT = {
+    "recommender": set(),
+    "retrieval": {"crc32c", "grpcio", "kafka-python", "opentelemetry-proto", "protobuf"},
+    "ranking": {"crc32c", "faiss-cpu", "grpcio", "kafka-python", "opentelemetry-proto", "protobuf"},
+}
+
+
+def bentofile(service: str) -> Path:
+    return ROOT / "bentos" / service / "bentofile.yaml"
+
+
+@pytest.fixture(scope="module", params=SERVICES)
+def service(request) -> str:
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def packages() -> dict[str, str]:
+def packages(service) -> dict[str, str]:
     """Version by name of what the Bento's image installs."""
-    entries = yaml.safe_load(BENTOFILE.read_text())["python"]["packages"]
+    entries = yaml.safe_load(bentofile(service).read_text())["python"]["packages"]
     return dict(entry.split("==") for entry in entries)
 
 
@@ -38,12 +55,12 @@ def test_bento_installs_the_locked_versions(packages):
     locked = re.findall(r"^([a-z0-9.-]+)==(\S+) ;(.*)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     for name, version in packages.items():
         versions = {found for other, found, _ in locked if other == name}
-        assert version in versions, f"{name}=={version} in {BENTOFILE.name}, {versions} in requirements.lock"
+        assert version in versions, f"{name}=={version} is installed, {versions} in requirements.lock"
 
 
-def test_bento_installs_the_serve_extra(packages):
+def test_bento_installs_the_serve_extra_as_far_as_it_needs_it(service, packages):
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["serve"]
-    assert {re.split(r"[=<>]", entry)[0] for entry in extra} <= set(packages)
+    assert {re.split(r"[=<>]", entry)[0] for entry in extra} - set(packages) == WITHOUT[service]
 
 
 def test_bento_installs_nothing_of_training_and_flows(packages):
@@ -65,18 +82,17 @@ def run(code: str, *options: str, **environ: str) -> str:
     return done.stdout
 
 
-def test_service_imports_no_heavy_library():
+def test_service_imports_no_heavy_library(service):
     code = f"""
 import sys
-from bentos.recommender.service import Recommender
-from tastemaker.serving.app import open_recommender, open_served_log
-print([name for name in ("tensorflow", "kafka", *{TRAINING_ONLY!r}) if name in sys.modules])
+import bentos.{service}.service
+print([name for name in ("kafka", *{TRAINING_ONLY!r}) if name in sys.modules])
 """
     assert run(code).strip() == "[]"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> tuple[Path, str]:
+def built(service, tmp_path_factory) -> tuple[Path, str]:
     """A BentoML home with a Bento, and the Bento's tag. Two releases exist; the Bento is built with the newer."""
     home = tmp_path_factory.mktemp("bentoml")
     code = f"""
@@ -89,7 +105,7 @@ for release in ("r1", "r2"):
     environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True"}
     run(code, **environ)
     done = subprocess.run(
-        [sys.executable, "-m", "bentoml", "build", "-f", str(BENTOFILE), "-o", "tag", str(ROOT)],
+        [sys.executable, "-m", "bentoml", "build", "-f", str(bentofile(service)), "-o", "tag", str(ROOT)],
         env=os.environ | environ,
         cwd=ROOT,
         capture_output=True,
@@ -101,11 +117,15 @@ for release in ("r1", "r2"):
     return home, done.stdout.strip().splitlines()[-1].removeprefix("__tag__:")
 
 
-def test_bento_has_the_code_that_serves_and_no_other(built):
+def test_bento_has_the_code_that_serves_and_no_other(service, built):
     home, tag = built
     source = home / "bentos" / tag.replace(":", "/") / "src"
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
-    assert {"tastemaker/serving/app.py", "tastemaker/serving/html/docs.html", "bentos/recommender/service.py"} <= files
+    assert f"bentos/{service}/service.py" in files
+    whole = {
+        f"tastemaker/serving/{name}" for name in ("app.py", "recommender.py", "html/docs.html", "oip/grpc_server.py")
+    }
+    assert whole <= files if service == "recommender" else not whole & files
     packages = {path.split("/")[1] for path in files if path.startswith("tastemaker/") and path.count("/") > 1}
     assert packages == {"broker", "events", "features", "models", "retrieval", "release", "serving"}
     models = {path for path in files if path.startswith("tastemaker/models/")}
@@ -116,7 +136,7 @@ def test_bento_has_the_code_that_serves_and_no_other(built):
     }  # no model that only trains
     towers = {path.rsplit("/", 1)[1] for path in models if "/two_tower/" in path}
     assert towers == {"__init__.py", "content.py", "parameters.py", "progress.py", "saved.py"}  # what reads an export
-    others = {path for path in files if not path.startswith(("tastemaker/", "bentos/recommender/"))}
+    others = {path for path in files if not path.startswith(("tastemaker/", f"bentos/{service}/"))}
     assert others == {"bentofile.yaml"}
 
 
@@ -124,6 +144,20 @@ def test_bento_carries_the_newest_release(built):
     home, tag = built
     info = yaml.safe_load((home / "bentos" / tag.replace(":", "/") / "bento.yaml").read_text())
     assert [model["tag"] for model in info["models"]] == [f"{RELEASE_MODEL}:r2"]
+
+
+def test_bento_has_a_dockerfile_for_its_image(service, built):
+    home, tag = built
+    docker = home / "bentos" / tag.replace(":", "/") / "env" / "docker"
+    lines = (docker / "Dockerfile").read_text().splitlines()
+    assert "FROM python:3.11-slim AS base-container" in lines
+    assert "ARG PORT=8080" in lines  # where KServe looks; the entry point hands it to BentoML
+    assert "ENV PORT=$PORT" in lines
+    assert "ENV BENTOML_DO_NOT_TRACK=$BENTOML_DO_NOT_TRACK" in lines
+    assert any("pip install -r $BENTO_PATH/env/python/requirements.txt" in line for line in lines)
+    assert lines.index("USER bentoml") > lines.index("COPY --chown=bentoml:bentoml . ./")  # not as root
+    assert 'ENTRYPOINT [ "/home/bentoml/bento/env/docker/entrypoint.sh" ]' in lines
+    assert "BENTOML_PORT=$PORT" in (docker / "entrypoint.sh").read_text()
 
 
 def test_bento_asks_no_index(built):
@@ -138,20 +172,29 @@ import importlib.util, sys
 sys.path.append({libraries!r})  # with -S no .pth file is read, so the editable install is not there
 assert importlib.util.find_spec("tastemaker") is None, "the package is installed: this would prove nothing"
 import bentoml
-service = bentoml.load({tag!r})
-import tastemaker
-from bentos.recommender import service as module
 for name in {unwanted!r}:  # as if they were not installed
     sys.modules[name] = None
-import tastemaker.broker.kafka, tastemaker.serving.recommender, tastemaker.models.two_tower.saved
+service = bentoml.load({tag!r})
+import {modules}
+import tastemaker.release.retrieval, tastemaker.features.stores.opening
+from tastemaker.serving.bento_service import release_of
 print(tastemaker.__file__)
-print(module._release_dir())
+print(release_of(service))
 """
+# What the service imports as it opens the release.
+OPENS = {
+    "recommender": "tastemaker.broker.kafka, tastemaker.serving.recommender",
+    "retrieval": "tastemaker.serving.model_services.retrieval, tastemaker.serving.model_services.following",
+    "ranking": "tastemaker.serving.model_services.ranking, tastemaker.serving.model_services.following",
+}
+MISSING = {"crc32c": "crc32c", "faiss-cpu": "faiss", "grpcio": "grpc", "kafka-python": "kafka", "protobuf": "google"}
 
 
-def load_without_installation(built, tmp_path, **environ: str) -> list[str]:
+def load_without_installation(service, built, tmp_path, **environ: str) -> list[str]:
     home, tag = built
-    code = LOAD.format(libraries=sysconfig.get_paths()["purelib"], tag=tag, unwanted=TRAINING_ONLY)
+    unwanted = (*TRAINING_ONLY, *(MISSING[name] for name in WITHOUT[service]))
+    libraries = sysconfig.get_paths()["purelib"]
+    code = LOAD.format(libraries=libraries, tag=tag, unwanted=unwanted, modules=OPENS[service])
     # Away from the repository: neither its src/ nor its bentos/ may be found by accident.
     environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": os.environ["PATH"], **environ}
     done = subprocess.run(
@@ -167,23 +210,23 @@ def load_without_installation(built, tmp_path, **environ: str) -> list[str]:
     return done.stdout.strip().splitlines()
 
 
-def test_bento_loads_where_the_package_is_not_installed(built, tmp_path):
+def test_bento_loads_where_the_package_is_not_installed(service, built, tmp_path):
     home, tag = built
-    imported, _ = load_without_installation(built, tmp_path)
+    imported, _ = load_without_installation(service, built, tmp_path)
     assert Path(imported).is_relative_to(home / "bentos" / tag.replace(":", "/"))
 
 
-def test_bento_serves_the_release_it_was_built_with(built, tmp_path):
+def test_bento_serves_the_release_it_was_built_with(service, built, tmp_path):
     home, _ = built
     run(
         f"import bentoml\nwith bentoml.models.create('{RELEASE_MODEL}:r3'): pass",
         BENTOML_HOME=str(home),
         BENTOML_DO_NOT_TRACK="True",
     )
-    _, release = load_without_installation(built, tmp_path)
+    _, release = load_without_installation(service, built, tmp_path)
     assert (Path(release) / "marker").read_text() == "r2"
 
 
-def test_release_of_the_environment_replaces_the_bentos(built, tmp_path):
-    _, release = load_without_installation(built, tmp_path, TASTEMAKER_RELEASE_DIR="/mnt/models")
+def test_release_of_the_environment_replaces_the_bentos(service, built, tmp_path):
+    _, release = load_without_installation(service, built, tmp_path, TASTEMAKER_RELEASE_DIR="/mnt/models")
     assert release == "/mnt/models"

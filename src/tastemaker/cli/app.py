@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from tastemaker import __version__
-from tastemaker.cli import data, dead_letters, demo, evaluate, features, keys, lake, models, recommend, rules, stack
+from tastemaker.cli import (
+    data,
+    dead_letters,
+    demo,
+    evaluate,
+    features,
+    keys,
+    lake,
+    models,
+    recommend,
+    rules,
+    stack,
+    why,
+)
 from tastemaker.cli.console import fail
 from tastemaker.errors import TastemakerError
 
@@ -39,8 +52,9 @@ app.add_typer(keys.app, name="keys")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
 app.command("evaluate")(evaluate.evaluate)
-app.command("recommend")(recommend.recommend)
+app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)
+app.command("why")(why.why)
 
 
 def _version(wanted: bool) -> None:

@@ -118,6 +118,33 @@ def show(release: ReleaseId = None) -> None:
 
 
 @releases.command()
+def build(
+    release: Annotated[str | None, typer.Argument(help="The release's id; left out: the champion.")] = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(help="recommender, retrieval or ranking; may be repeated. Left out: all three."),
+    ] = None,
+) -> None:
+    """Build Bentos of a release without promoting it: what is served, or deployed elsewhere, by itself.
+
+    The content hash is the same for every build of the same code and release.
+
+    Next: `bentoml serve TAG`, or an image: `docker build -f DIRECTORY/env/docker/Dockerfile DIRECTORY`.
+    """
+    from tastemaker.promotion.bento import SERVICES, bento_path, build_bento, content_hash
+
+    settings = current_settings()
+    found = _find(release)
+    steps = Steps(console)
+    for name in service or SERVICES:
+        with steps.step(f"Building the Bento of the {name}") as step:
+            tag = build_bento(settings, found.id, name)
+            step.done(tag)
+        path = bento_path(settings, tag)
+        console.print(f"  content {content_hash(path)}\n  {path}", highlight=False, soft_wrap=True)
+
+
+@releases.command()
 def promote(release: Annotated[str, typer.Argument(help="The release's id.")]) -> None:
     """Build the Bento of a release that passed the gate and make it champion; the recommender switches over."""
     from tastemaker.promotion.bento import build_bento

@@ -6,11 +6,15 @@ import httpx
 import typer
 from rich.table import Table
 
+from tastemaker.cli import recommend_batch
 from tastemaker.cli.console import console, current_settings
 from tastemaker.cli.credentials import credentials
 from tastemaker.errors import ServingError
 
-__all__ = ["fetch_list", "post_events", "recommend", "render_list", "send"]
+__all__ = ["app", "fetch_list", "post_events", "recommend", "render_list", "send"]
+
+app = typer.Typer()
+app.command("batch")(recommend_batch.batch)
 
 
 def _call(method: str, url: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +93,9 @@ def _movement(item_id: str, place: int, before: list[str]) -> str:
     return f"[green]▲{was - place}[/]" if was > place else f"[yellow]▼{place - was}[/]"
 
 
+@app.callback(invoke_without_command=True)
 def recommend(
+    context: typer.Context,
     user: Annotated[str | None, typer.Option(help="A customer's id, such as 17850 in Online Retail.")] = None,
     session: Annotated[str | None, typer.Option(help="A visit's id, for shoppers who are not known.")] = None,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=100, help="How many items.")] = 10,
@@ -107,10 +113,12 @@ def recommend(
 ) -> None:
     """Print a list from the running recommender: title, reason, score.
 
-    For example `tastemaker recommend --surface similar --item 85123A`.
+    For example `tastemaker recommend --surface similar --item 85123A`. For all users: `tastemaker recommend batch`.
 
     Next: `tastemaker send --user ID --item ID` and ask again, to see the list react.
     """
+    if context.invoked_subcommand is not None:
+        return
     answer = fetch_list(
         current_settings().recommender_url,
         user=user,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tastemaker import names
 from tastemaker.errors import DataError
 from tastemaker.evaluation.truth import Ranking, Truth
+from tastemaker.features.semantics import DAY_US
 from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext
 from tastemaker.models.ranking import rank
@@ -26,8 +27,6 @@ BASELINES: Mapping[str, Mapping[str, Any]] = {
     "item-knn": {},
 }
 """Hyperparameters by model; all of these fit in seconds. A name is one of :data:`tastemaker.models.registry.MODELS`."""
-
-_DAY_US = 86_400_000_000
 
 
 class Past:
@@ -53,8 +52,8 @@ class Past:
         past = past.sort_by([(name, "ascending") for name in (names.USER_ID, names.OCCURRED_AT, names.ITEM_ID)])
         self._users, users = _codes(past[names.USER_ID])
         self.items, items = _codes(past[names.ITEM_ID])
-        self._at = pa.scalar(at, type=pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py() / _DAY_US
-        days = past[names.OCCURRED_AT].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy() / _DAY_US
+        self._at = pa.scalar(at, type=pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py() / DAY_US
+        days = past[names.OCCURRED_AT].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy() / DAY_US
         train = Histories.of(users, items, n_users=len(self._users), n_items=len(self.items), times=days)
         self.train = train.at(self._at)
 

@@ -87,7 +87,7 @@ class CoVisitation:
             smoothing=self.smoothing,
             k=self.targets,
         )
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(train.popularity(), _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -89,7 +89,7 @@ class Ease:
         self._inverse = _inverse(_gram(core, self.regularisation))
         self._diagonal = self._inverse.diagonal().copy()
         self._cross = (core.T @ weighted[:, self._rest]).tocsr()
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(popularity, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

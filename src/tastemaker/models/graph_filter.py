@@ -92,7 +92,7 @@ class GraphFilter:
         self._roots = np.sqrt(degrees).astype(np.float32)[:, None]
         # From low-pass coordinates to those of the sharpening.
         self._turn = self._vectors.T @ (self._vectors * self._roots)
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(popularity, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,9 @@ from scipy import sparse
 
 from tastemaker.errors import DataError
 
-__all__ = ["REPEATS", "Histories"]
+__all__ = ["Histories"]
 
-REPEATS = 0.05  # share of repeated interactions from which items are worth recommending again
+_REPEATS = 0.05  # share of repeated interactions from which items are worth recommending again
 
 Floats = npt.NDArray[np.float32]
 Moments = npt.NDArray[np.float64]
@@ -125,10 +126,15 @@ class Histories:
             return None
         return np.maximum(np.repeat(self.now, self.lengths) - self.times, 0.0)
 
-    @property
+    @cached_property
     def repeats(self) -> float:
         """Share of the interactions with an item that their user had before; 0 without interactions."""
         return 1.0 - self.matrix(binary=True).nnz / len(self.items) if len(self.items) else 0.0
+
+    @property
+    def worth_repeating(self) -> bool:
+        """Whether so much is repeated (more than a twentieth) that a list should have items of a user's own history."""
+        return self.repeats > _REPEATS
 
     def take(self, users: npt.NDArray[np.integer]) -> "Histories":
         """The histories of some users, in the order asked for; a user may be asked for twice.

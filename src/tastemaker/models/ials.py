@@ -100,7 +100,7 @@ class Ials:
                 context.progress(f"ials: stopped after {epoch + 1} of {self.epochs} epochs")
                 break
         self._gram = self._gram_of(self._vectors)
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(train.popularity(), _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

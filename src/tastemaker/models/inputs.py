@@ -91,9 +91,8 @@ def values(histories: Histories, half_life: float | None = None) -> sparse.csr_m
     return sparse.csr_matrix((weights[kept], histories.items[kept], offsets), shape=shape)
 
 
-def popularity_tie(train: Histories, weight: float) -> Floats:
+def popularity_tie(popularity: Floats, weight: float) -> Floats:
     """float32 ``[items]``: 0 to ``weight`` by popularity; in a score it orders what a model says nothing about."""
-    popularity = train.popularity()
     tie: Floats = (weight * popularity / popularity.max()).astype(np.float32)
     return tie
 

@@ -80,7 +80,7 @@ class ItemKnn:
             exponent=self.exponent,
             shrinkage=self.shrinkage,
         )
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(train.popularity(), _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

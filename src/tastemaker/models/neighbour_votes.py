@@ -49,7 +49,7 @@ class NeighbourVotes:
         self._index = HistoryIndex.of(train, normalise=self.normalise, half_life=self.age)
         popularity = train.popularity()
         self._item_weights = (np.maximum(popularity, 1.0) ** -self.rarity).astype(np.float32)
-        self._tie = popularity_tie(train, _TIE)
+        self._tie = popularity_tie(popularity, _TIE)
         return self
 
     def score(self, histories: Histories) -> Scores:

@@ -20,6 +20,8 @@ Scores = npt.NDArray[np.float32]
 # after one moment; by the next item of users that training never saw.
 PROTOCOLS = ("random", "last-one", "temporal", "session")
 
+_DEPTH = 20
+
 
 def _silent(message: str) -> None:
     """Tells nobody."""
@@ -59,6 +61,15 @@ class FitContext:
     trials: Path | None = None
     deadline: float | None = None
     progress: Callable[[str], None] = field(default=_silent)
+
+    @property
+    def depth(self) -> int:
+        """Places of a list that count while a model is chosen: the longest cutoff, 20 when unknown."""
+        return max(self.cutoffs, default=_DEPTH)
+
+    def leaves_out_seen(self, train: Histories) -> bool:
+        """Whether lists are made without the items of a user's own history; by the training data when unknown."""
+        return not train.worth_repeating if self.exclude_seen is None else self.exclude_seen
 
     @property
     def remaining_s(self) -> float:

@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tastemaker.errors import DataError
-from tastemaker.models.histories import REPEATS, Histories
+from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext, Model
 from tastemaker.models.quality import validation_ndcg
 from tastemaker.models.registry import create, load_class
 from tastemaker.models.trial_log import Trial, TrialLog
-from tastemaker.models.validation import Validation, validation_part
+from tastemaker.models.validation import Validation, validation_for
 
 __all__ = ["Tuned", "fit_tuned", "tune"]
 
 _SEARCH = 0.6  # share of the time that the search may take; the rest is for the fit on everything
-_K = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Tuned:
 
     trial: Trial
     model: Model
-    trials: tuple[Trial, ...] = field(default=())
+    trials: tuple[Trial, ...]
 
 
 def fit_tuned(
@@ -51,19 +50,13 @@ def fit_tuned(
     Raises:
         DataError: the model cannot be fitted to this data.
     """
-    part = validation_part(
-        train,
-        seed=context.seed,
-        protocol=context.protocol,
-        horizon=context.horizon,
-        relevant_per_user=context.relevant_per_user,
-    )
+    part = validation_for(train, context)
     found = tune(
         name,
         part,
         context,
-        k=max(context.cutoffs, default=_K),
-        exclude_seen=train.repeats <= REPEATS if context.exclude_seen is None else context.exclude_seen,
+        k=context.depth,
+        exclude_seen=context.leaves_out_seen(train),
         until=time.monotonic() + _SEARCH * context.remaining_s,
         fixed=fixed,
     )

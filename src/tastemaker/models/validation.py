@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
-from tastemaker.models.protocol import PROTOCOLS
+from tastemaker.models.protocol import PROTOCOLS, FitContext
 
-__all__ = ["USERS", "Validation", "guess_protocol", "validation_part"]
+__all__ = ["USERS", "Validation", "guess_protocol", "validation_for", "validation_part"]
 
 USERS = 5_000  # more tell little: the standard error of a recall of 0.2 over these is 0.006
 _SHARE = 0.2  # of a user's items, where nothing says how many
@@ -108,6 +108,17 @@ def validation_part(
     if chosen in {"last-one", "session"} and history.times is not None:
         history = history.at(history.times[history.offsets[1:] - 1])
     return Validation(kept, history, relevant.take(asked), chosen)
+
+
+def validation_for(train: Histories, context: FitContext) -> Validation:
+    """What :func:`validation_part` holds out for a fit: as its context says that the model will be judged."""
+    return validation_part(
+        train,
+        seed=context.seed,
+        protocol=context.protocol,
+        horizon=context.horizon,
+        relevant_per_user=context.relevant_per_user,
+    )
 
 
 def _share(train: Histories, relevant_per_user: float | None) -> float:

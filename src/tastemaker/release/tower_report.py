@@ -1,7 +1,7 @@
 """How the towers of a release were fitted, as its card tells it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -60,12 +60,8 @@ class TowerReport(BaseModel):
         return cls(
             configuration=parameters.to_json(),
             steps=tuple(curve.steps),
-            loss=tuple(None if math.isnan(value) else round(value, 5) for value in curve.loss),
-            # A curve without validation counts steps in its place, so that the last weights are the best.
-            ndcg=tuple(
-                None if value == steps else round(value, 5)
-                for steps, value in zip(curve.steps, curve.ndcg, strict=True)
-            ),
+            loss=_rounded(curve.loss),
+            ndcg=_rounded(curve.ndcg),
             stopped=curve.stopped,
             warm=warm,
             trials=trials,
@@ -90,6 +86,10 @@ class TowerReport(BaseModel):
             figure = trial.error if trial.ndcg is None else f"NDCG {trial.ndcg:.4f}"
             found.append(f"tried {values}: {figure}, {trial.seconds:.0f} s")
         return found
+
+
+def _rounded(values: Sequence[float]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else round(value, 5) for value in values)
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The exported towers: items to vectors, histories to vectors. The same calls in training and in serving."""
+"""The towers of a release: items to vectors, histories to vectors. The same calls in training and in serving."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,6 +12,7 @@ from tastemaker.events.item import Item
 from tastemaker.keras import tensorflow
 from tastemaker.models.two_tower.content import encode_content
 from tastemaker.models.two_tower.saved import Saved
+from tastemaker.retrieval.content_vectors import ContentVectors
 from tastemaker.retrieval.interest import type_weights
 from tastemaker.retrieval.item_facts import item_facts
 from tastemaker.retrieval.weighted_mean import WeightedMeanQuery
@@ -30,13 +31,13 @@ class ItemEncoder:
         saved: the model.
 
     Raises:
-        ServingError: it knows items by id alone.
+        ServingError: it knows items by id alone, or its weights are not there.
     """
 
     def __init__(self, saved: Saved) -> None:
         if saved.scale is None:
             raise ServingError(f"the towers in {saved.directory} know items by id alone; train the release again")
-        self._tower, self._scale = saved.content_tower(), saved.scale
+        self._tower, self._scale = ContentVectors(saved, saved.scale), saved.scale
 
     def __call__(self, items: Sequence[Item], rows: Sequence[int]) -> npt.NDArray[np.float32]:
         """Vectors, float32 ``[n, width]``.
@@ -50,7 +51,7 @@ class ItemEncoder:
 
     def _vectors(self, items: Sequence[Item], rows: Sequence[int]) -> npt.NDArray[np.float32]:
         content = encode_content(item_facts(items), self._scale)
-        return np.asarray(self._tower.ask(rows=np.asarray(rows, dtype=np.int32), **vars(content)), dtype=np.float32)
+        return self._tower(np.asarray(rows, dtype=np.int64), content)
 
 
 class QueryEncoder:

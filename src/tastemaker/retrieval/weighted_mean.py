@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.errors import ServingError
-from tastemaker.models.two_tower.saved import WEIGHTS, Saved
+from tastemaker.models.two_tower.saved import Saved
+from tastemaker.retrieval.tower_weights import TowerWeights
 
 __all__ = ["WeightedMeanQuery"]
 
@@ -28,7 +28,7 @@ class WeightedMeanQuery:
     def __init__(self, saved: Saved, types: npt.NDArray[np.int32]) -> None:
         parameters = saved.parameters
         size, heads, window = parameters.dimension, parameters.heads, parameters.window
-        read = _Weights(saved)
+        read = TowerWeights(saved)
         slope, distance = read("slope", (heads, 1)), read("distance", (heads, window))
         self._by_distance = distance + slope * np.log1p(np.arange(window, dtype=np.float32))
         timed = parameters.time_unit > 0  # time says nothing where all of it is one moment
@@ -81,28 +81,3 @@ class WeightedMeanQuery:
         if self._normalise:
             query /= np.sqrt(max(float(query @ query), 1e-9))
         return np.append(query, np.float32(1.0)) if self._bias else query  # type: ignore[no-any-return]
-
-
-class _Weights:
-    """The weights of a model by the ends of their names, which begin with the layers that they are in."""
-
-    def __init__(self, saved: Saved) -> None:
-        self._file = saved.directory / WEIGHTS
-        try:
-            self._kept = np.load(self._file)
-        except (OSError, ValueError) as error:
-            raise ServingError(f"{self._file} cannot be read ({error}); train the release again") from error
-
-    def __call__(self, name: str, shape: tuple[int, ...]) -> Floats:
-        names = [known for known in self._kept.files if f"/{known}".endswith(f"/{name}:0")]
-        found = [self._kept[known] for known in names]
-        if len(found) != 1 or found[0].shape != shape:
-            told = [(known, values.shape) for known, values in zip(names, found, strict=True)]
-            raise ServingError(
-                f"{self._file} should have one weight {name!r} of shape {shape}, not {told}; train the release again"
-            )
-        return np.asarray(found[0], dtype=np.float32)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._kept.close()

@@ -18,7 +18,7 @@ from tastemaker.retrieval.source import Query
 from tastemaker.serving.exposure import NO_EXPOSURE, Exposure
 from tastemaker.serving.signals import TARGET, Signals
 
-__all__ = ["ShopperContext", "encode_queries", "read_shopper"]
+__all__ = ["ShopperContext", "encode_queries", "nobody", "read_shopper"]
 
 _TYPE_INDEX = {name: index for index, name in enumerate(EVENT_TYPES)}
 _WEIGHTS = type_weights()
@@ -122,6 +122,11 @@ def read_shopper(
         now_us=now_us,
     )
     return ShopperContext(user, (rows, types, times), query, values, histories)
+
+
+def nobody(reader: FeatureReader, signals: Signals, catalogue: Catalogue, now_us: int) -> ShopperContext:
+    """What is known of nobody in particular; reads nothing."""
+    return read_shopper(reader, signals, catalogue, user=None, session=None, now_us=now_us, intent=IntentParameters())
 
 
 def _newest_first(histories: Sequence[Sequence[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:

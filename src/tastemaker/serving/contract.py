@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from tastemaker.events.contract import Amount, Context, Id, Text
+from tastemaker.serving.replay.trace import Trace
 
 __all__ = [
     "Candidate",
@@ -109,7 +110,7 @@ class RecommendationResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw
         items: best first.
         unknown_items: ids of the request's ``items`` that the catalogue does not have; the list was made without them.
         stale: views whose features are older than they may be, so that defaults stood in for them.
-    repeated: its candidates were ranked for an identical request a moment ago, and nothing has changed since.
+        repeated: its candidates were ranked for an identical request a moment ago, and nothing has changed since.
     """
 
     request_id: str
@@ -169,12 +170,15 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             were read, newest first, each ``(item, type, occurred_at in microseconds)``.
         rules: names of the recipe's filters that removed something, with how many items each removed.
         items: ids of the final list, best first.
+        item_sources: the candidate source that each of them owes its place to; empty in lists of before it was logged.
+        reasons: why each of them was shown, as the shopper read it; likewise.
         propensities: probability with which each final item was shown at its place; 1 where nothing was random.
         propensity: whether these are marginal, or conditional on the items at the places before.
         rules_version: of the shop's rules; empty where neither rules nor a policy had anything to do.
         effects: what each rule did, in their order.
         latency_us: time from request to answer, in microseconds.
         stages: time of each stage, in microseconds.
+        trace: what it takes to make the list again; None in lists of before it was logged.
         repeated: as in the response; candidates and features are those of the list that was ranked before.
     """
 
@@ -190,10 +194,13 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     histories: dict[str, tuple[tuple[str, str, int], ...]] = {}
     rules: dict[str, int] = {}
     items: tuple[str, ...] = ()
+    item_sources: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     propensities: tuple[float, ...] = ()
     propensity: Literal["marginal", "conditional"] = "marginal"
     rules_version: str = ""
     effects: tuple[RuleEffect, ...] = ()
     latency_us: int = 0
     stages: dict[str, int] = {}
+    trace: Trace | None = None
     repeated: bool = False

@@ -17,6 +17,7 @@ from time import monotonic
 from tastemaker.errors import ServingError, TastemakerError
 from tastemaker.serving.any_recommender import Answer, AnyRecommender
 from tastemaker.serving.contract import RecommendationRequest
+from tastemaker.serving.list_job import ListJob, forget
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
 from tastemaker.serving.requests import check_request
@@ -197,7 +198,7 @@ class DataPlane:
         if self._waiting > self._max_waiting:
             return recommender.shed(request, f"overloaded: {self._waiting} lists are being made or wait")
         assert self._executor is not None
-        job = _Job(recommender, request, now, recipe.budget.queue / 1_000 if recipe else total_s)
+        job = ListJob(recommender, request, now, recipe.budget.queue / 1_000 if recipe else total_s)
         making = asyncio.get_running_loop().run_in_executor(self._executor, self._make, job)
         done, _ = await asyncio.wait((making,), timeout=total_s)
         if done:
@@ -205,10 +206,10 @@ class DataPlane:
             assert answer is not None, "it is given up by nobody else"
             return answer
         job.given_up = True
-        making.add_done_callback(_forget)
+        making.add_done_callback(forget)
         return recommender.shed(request, f"no list within {total_s * 1_000:.0f} ms")
 
-    def _make(self, job: "_Job") -> Answer | None:
+    def _make(self, job: ListJob) -> Answer | None:
         """In the thread that makes lists: make one, unless nobody waits for it anymore."""
         if job.given_up:
             return None
@@ -283,28 +284,3 @@ class DataPlane:
         self._succession, self._serving = succession, Serving(recommender)
         _log.info("release %s serves", recommender.release_id)
         return True
-
-
-class _Job:
-    """A list that is wanted.
-
-    Args:
-        recommender: that makes it.
-        request: for whom.
-        queued: when it was asked for, by the monotonic clock.
-        queue_s: how long it may wait for its turn.
-    """
-
-    __slots__ = ("given_up", "queue_s", "queued", "recommender", "request")
-
-    def __init__(
-        self, recommender: AnyRecommender, request: RecommendationRequest, queued: float, queue_s: float
-    ) -> None:
-        self.recommender, self.request, self.queued, self.queue_s = recommender, request, queued, queue_s
-        self.given_up = False
-
-
-def _forget(making: "asyncio.Future[Answer | None]") -> None:
-    """Take what comes of a list that nobody waits for: an error of it is not worth a word at the loop's end."""
-    if not making.cancelled() and (error := making.exception()):
-        _log.warning("a list that took too long failed in the end: %s", error)

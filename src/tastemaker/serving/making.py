@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.shop_state import ShopState
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
+from tastemaker.serving.trail import Trail
 
 if TYPE_CHECKING:
     from tastemaker.serving.repeats import RepeatedLists
@@ -44,10 +45,21 @@ class Breakers:
     index: CircuitBreaker
     ranker: CircuitBreaker
 
-    @property
-    def all(self) -> tuple[CircuitBreaker, ...]:
-        """All of them."""
-        return self.online_store, self.index, self.ranker
+    @classmethod
+    def closed(cls, now_ns: Callable[[], int]) -> Self:
+        """All of them closed, by a clock that only grows.
+
+        The online store's is closed again by a refresh, which looks at the store twice a second.
+        """
+
+        def seconds() -> float:
+            return now_ns() / 1e9
+
+        return cls(
+            CircuitBreaker("online store", retry_s=None),
+            CircuitBreaker("index", clock=seconds),
+            CircuitBreaker("ranker", clock=seconds),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +139,7 @@ class Made:
         removed: by filter, how many items it took out.
         listed: what the rerank stage made of the candidates; None where their first ``k`` are the list.
         unknown_items: ids of the request that the catalogue does not have.
+        trail: how the candidates were scored; None where they were taken as they were at hand.
         kept: whether it was ranked for an identical request before; see :mod:`tastemaker.serving.repeats`.
     """
 
@@ -140,4 +153,5 @@ class Made:
     removed: Mapping[str, int] | None = None
     listed: ListedOrder | None = None
     unknown_items: tuple[str, ...] = ()
+    trail: Trail | None = None
     kept: Kept = ""

@@ -23,7 +23,7 @@ from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, s
 from tastemaker.serving.stages.filtering import FilteringInput, Kept, filtered
 from tastemaker.serving.stages.ranking import RankedCandidates, RankingInput, rank
 
-__all__ = ["whole_list"]
+__all__ = ["filtered_candidates", "from_store", "ranked_candidates", "whole_list"]
 
 _T = TypeVar("_T")
 
@@ -45,7 +45,7 @@ def whole_list(parts: Parts, order: Order) -> Made:
         order.now_us,
         parts.user_views if "features" in recipe.stages else (),
     )
-    asked = _from_store(
+    asked = from_store(
         parts, order, lambda: clock.run("context", asked_for, read), last="features" not in recipe.stages
     )
     listed = parts.repeats.again(order, asked) or _ranked_list(parts, order, asked)
@@ -60,13 +60,13 @@ def _ranked_list(parts: Parts, order: Order, asked: Asked) -> Made:
     features = ShopperFeatures(shopper, {})
     if known and "features" in recipe.stages:
         given = FeaturesInput(shopper, release.retrieval.queries, catalogue, asked.reader, release.layout, order.now_us)
-        features = _from_store(parts, order, lambda: clock.run("features", shopper_features, given), last=True)
+        features = from_store(parts, order, lambda: clock.run("features", shopper_features, given), last=True)
         shopper = features.shopper
     short = clock.short_of(budget.fewer_below)
-    kept, why_fewer = _candidates(parts, order, shopper, short)
+    kept, why_fewer = filtered_candidates(parts, order, shopper, short)
     why_unranked = _why_unranked(parts, order) if known else ""
     with_ranker = known and not why_unranked and "ranking" in recipe.stages and "ranker" in recipe.order
-    ranked, why_failed = _ranked(parts, order, kept.candidates, features, with_ranker)
+    ranked, why_failed = ranked_candidates(parts, order, kept.candidates, features, with_ranker)
     tier, why = _tier(order, asked, known, why_unranked or why_failed, why_fewer)
     made = Made(
         tier,
@@ -78,11 +78,12 @@ def _ranked_list(parts: Parts, order: Order, asked: Asked) -> Made:
         lift=ranked.lift,
         removed=kept.removed,
         unknown_items=asked.unknown_items,
+        trail=ranked.trail,
     )
     return parts.repeats.keep(order, asked, made)
 
 
-def _from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: bool) -> _T:
+def from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: bool) -> _T:
     """Read from the online store; the last read of a list tells the breaker how long all of them took."""
     breaker, slow_ms = parts.breakers.online_store, order.slow_ms("online_store")
     if not breaker.allows():
@@ -107,7 +108,7 @@ def _from_store(parts: Parts, order: Order, read: Callable[[], _T], *, last: boo
     return found
 
 
-def _candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool) -> tuple[Kept, str]:
+def filtered_candidates(parts: Parts, order: Order, shopper: ShopperContext, short: bool) -> tuple[Kept, str]:
     """Candidates that pass the filters, at most as many as are ranked; and why they are fewer than they should be."""
     recipe, request, sources = order.recipe, order.request, order.state.sources
     trained = parts.release.card.parameters.retrieval
@@ -185,7 +186,7 @@ def _why_unranked(parts: Parts, order: Order) -> str:
     return "" if parts.breakers.ranker.allows() else parts.breakers.ranker.why
 
 
-def _ranked(
+def ranked_candidates(
     parts: Parts, order: Order, candidates: Blend, features: ShopperFeatures, with_ranker: bool
 ) -> tuple[RankedCandidates, str]:
     """Candidates in order; without the ranker where it fails, and then why."""

@@ -1,6 +1,8 @@
 """The recipe of a surface: its stages, sources, weights, filters and budget, as an engineer writes them in YAML."""
 
+import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -147,6 +149,11 @@ class Recipe(_Strict):
         if self.rerank is not None and "rerank" not in self.stages:
             raise ValueError("rerank: the stage is not among stages; add it, or leave rerank out")
         return self
+
+    @cached_property
+    def version(self) -> str:
+        """16 hexadecimal digits of the SHA-256 of all fields; equal recipes have an equal version."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     def asks(self, source: str) -> bool:
         """Whether a source is one of this surface; of ``as_trained``, those that rankers are trained on."""

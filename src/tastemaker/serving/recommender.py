@@ -4,44 +4,42 @@ import logging
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
-from tastemaker import names
 from tastemaker.clock import Clock
 from tastemaker.features.reading.reader import FeatureReader
-from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.retrieval.index import VectorIndex
 from tastemaker.retrieval.source import NO_ROWS
 from tastemaker.serving.at_hand import CachedLists, StaticList
-from tastemaker.serving.breaker import CircuitBreaker
 from tastemaker.serving.candidates import MakeIndex
-from tastemaker.serving.context import read_shopper
+from tastemaker.serving.context import nobody
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
 from tastemaker.serving.index_guard import NoIndex, guarded
+from tastemaker.serving.item_features import ItemFeatures
 from tastemaker.serving.lower_rungs import list_at_hand
 from tastemaker.serving.making import Breakers, Made, Order, Parts, Unreachable
+from tastemaker.serving.model_services.given_history import VISIT, GivenHistory
 from tastemaker.serving.pipeline import whole_list
-from tastemaker.serving.ranking import RankFunction, features_by_view
+from tastemaker.serving.ranking import RankFunction
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.recipes import load_recipes
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.release import load_release, read_by
 from tastemaker.serving.relisting import reranked
 from tastemaker.serving.repeats import RepeatedLists
+from tastemaker.serving.replay.trace import DISCOUNT, LIFT
 from tastemaker.serving.requests import check_request, trial_requests
-from tastemaker.serving.rerank import rerank
 from tastemaker.serving.rerank.rule_watch import RuleWatch
 from tastemaker.serving.shop_rules import ShopRules
 from tastemaker.serving.shop_state import read_state
 from tastemaker.serving.stages.explain import ExplainInput, explain
 from tastemaker.serving.stages.log import LogInput, keep
 from tastemaker.serving.stages.runner import StageClock
+from tastemaker.serving.warm_up import trial_history, warm_up
 
 __all__ = ["Recommender"]
 
@@ -49,8 +47,6 @@ _log = logging.getLogger(__name__)
 
 # Tiers that know the shopper, or know that nobody knows them.
 _WORTH_KEEPING: Final = frozenset({"full", "fewer", "cold_start"})
-# Logged beside the ranker's features: a score is the ranker's answer to those, plus the first, less the second.
-_ADDED: Final = ("intent_lift", "shown_discount")
 
 
 class Recommender:
@@ -98,24 +94,19 @@ class Recommender:
         self._release = release = read_by(load_release(release_dir), reader.plan)
         self.recipes: Mapping[str, Recipe] = load_recipes() if recipes is None else recipes
         self._reader, self._clock, self._timed, self._now_ns = reader, clock, timed, now_ns
-        self._logged = (*release.layout.names, *_ADDED)
+        self._logged = (*release.layout.names, LIFT, DISCOUNT)
         self._refreshing = threading.Lock()
-        self._items, self._item_views = self._keep_items()
+        self._items = ItemFeatures(reader, release, clock.now_us())
         self._stale_after_ns, self._refreshed_ns = round(stale_after_s * 1e9), now_ns()
         self._make_index = guarded(make_index)
         self._state = read_state(reader, release, None, clock.now_us(), make_index=self._make_index, items=self._items)
-        self._items.number_by(lambda item_id: _alive(whole)._state.catalogue.row(str(item_id)))
+        self._items.follow(lambda: _alive(whole)._state.catalogue)
         self._parts = Parts(
             release,
             reader,
             ranker or release.ranker,
-            lambda *asked: _alive(whole)._read_items(*asked),
-            Breakers(
-                # A refresh looks at the store twice a second, and closes it when it is well.
-                CircuitBreaker("online store", retry_s=None),
-                CircuitBreaker("index", clock=lambda: now_ns() / 1e9),
-                CircuitBreaker("ranker", clock=lambda: now_ns() / 1e9),
-            ),
+            self._items.read,
+            Breakers.closed(now_ns),
             now_ns,
             RepeatedLists(round(repeat_s * 1e6)),
         )
@@ -125,15 +116,7 @@ class Recommender:
             name: StaticList.of(self._state.catalogue, recipe.static, self._state.popularity)
             for name, recipe in self.recipes.items()
         }
-        self._nobody = read_shopper(
-            reader,
-            release.signals,
-            self._state.catalogue,
-            user=None,
-            session=None,
-            now_us=clock.now_us(),
-            intent=release.card.parameters.intent,
-        )
+        self._nobody = nobody(reader, release.signals, self._state.catalogue, clock.now_us())
 
     @property
     def release_id(self) -> str:
@@ -153,19 +136,14 @@ class Recommender:
 
     def warm_up(self) -> None:
         """Run every stage once, so that no request pays for what happens only the first time."""
-        state = self._state
-        history = (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
-        if len(state.catalogue):
-            self._release.retrieval.queries([history], 1, state.catalogue.vectors)
-            rerank.warm_up(state.catalogue.vectors.shape[1])
-        self._parts.ranker(np.zeros((1, len(self._release.layout.names)), dtype=np.float32))
-        now_us = self._clock.now_us()
-        for view in self._reader.plan.views:
-            if view.kind == "aggregate":  # compiles what reads, or loads it
-                numeric = [feature.name for feature in view.features if feature.is_numeric]
-                self._reader.matrix(view.name, [("warm-up",) * len(view.join_keys)], now_us, numeric)
-        for request in trial_requests(self.recipes, state.catalogue.item_ids[:1]):
+        state, now_us = self._state, self._clock.now_us()
+        warm_up(self._parts, state, now_us)
+        ids = state.catalogue.item_ids[:2]
+        for request in trial_requests(self.recipes, ids[:1]):
             self.answer(request)
+        order = self._order(RecommendationRequest(session=VISIT), 0.0)
+        known = GivenHistory(self._reader, trial_history(ids), now_us)
+        self._answered(order, whole_list(replace(self._parts, reader=known), order))
         self._lists = CachedLists()  # nobody has asked for those
         self._parts.repeats.clear()
 
@@ -178,9 +156,8 @@ class Recommender:
         """
         with self._refreshing:
             old = None if isinstance(self._state.sources.index, NoIndex) else self._state
-            while not self._items.refresh(self._clock.now_us()):
-                pass
             now_us = self._clock.now_us()
+            self._items.refresh(now_us)
             self._state = read_state(
                 self._reader, self._release, old, now_us, make_index=self._make_index, items=self._items
             )
@@ -191,25 +168,6 @@ class Recommender:
     def close(self) -> None:
         """Close this thread's connection to the online store."""
         self._reader.close()
-
-    def _keep_items(self) -> tuple[ResidentMatrix, tuple[str, ...]]:
-        """The ranker's features of all items, in this process: they are read by the hundred for each list."""
-        plan = self._reader.plan
-        wanted = {
-            view: features
-            for view, features in features_by_view(self._release.layout).items()
-            if plan.view(view).entities == (names.ENTITY_ITEM,)
-        }
-        popularity = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[self._release.signals.trend]
-        kept = wanted.setdefault(names.VIEW_ITEM_ACTIVITY, [])
-        if popularity not in kept:
-            wanted[names.VIEW_ITEM_ACTIVITY] = [*kept, popularity]
-        return ResidentMatrix(self._reader.store, plan, wanted, self._clock.now_us()), tuple(wanted)
-
-    def _read_items(
-        self, view: str, rows: npt.NDArray[np.int64], now_us: int, features: Sequence[str]
-    ) -> npt.NDArray[np.float32]:
-        return self._items.matrix_of_rows(view, rows, self._state.catalogue.item_ids.__getitem__, now_us, features)
 
     def recommend(self, request: RecommendationRequest) -> tuple[RecommendationResponse, ServedList]:
         """Make one list, and what is to be logged of it.
@@ -272,7 +230,7 @@ class Recommender:
             excluded[excluded >= 0],
             now_us,
             StageClock(total_ms, self._now_ns),
-            stale=self._item_views if too_old else (),
+            stale=self._items.views if too_old else (),
             timed=self._timed,
         )
 
@@ -321,6 +279,10 @@ class Recommender:
                 {**made.shopper.histories, **made.shopper.exposure.read},
                 made.removed or {},
                 made.listed,
+                made.trail,
+                order.recipe,
+                order.rules.compiled.facts,
+                self._release.retrieval.catalogue.vectors,
                 order.now_us,
                 clock,
                 made.kept,

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from tastemaker import names
 from tastemaker.features.reading.reader import FeatureReader
-from tastemaker.features.reading.resident import ResidentMatrix
 from tastemaker.retrieval.catalogue import Catalogue
 from tastemaker.serving.candidates import CandidateSources, MakeIndex
+from tastemaker.serving.item_features import ItemFeatures
 from tastemaker.serving.release import Release
 
 __all__ = ["ShopState", "read_state"]
@@ -48,7 +48,7 @@ def read_state(
     now_us: int,
     *,
     make_index: MakeIndex,
-    items: ResidentMatrix,
+    items: ItemFeatures,
 ) -> ShopState:
     """The state as of now; ``old`` itself where nothing has changed.
 
@@ -79,10 +79,9 @@ def read_state(
         touched = catalogue.rows(key for key in keys if isinstance(key, str))
         wanted = np.unique(np.concatenate([touched[touched >= 0], np.arange(len(before), len(catalogue))]))
     if len(wanted):
-        trend = reader.plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[release.signals.trend]
         for piece in np.array_split(wanted, len(wanted) // _PIECE + 1):
             ids = [catalogue.item_ids[row] for row in piece.tolist()]
-            popularity[piece] = items.matrix(names.VIEW_ITEM_ACTIVITY, ids, now_us, [trend])[:, 0]
+            popularity[piece] = items.popularity(ids, now_us)
     sources = CandidateSources.over(
         catalogue,
         release.retrieval.covisitation,

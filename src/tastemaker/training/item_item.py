@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.models.histories import Histories
 from tastemaker.release.item_item_parameters import ItemItemParameters
 from tastemaker.training.interactions import Interactions
 
@@ -40,15 +41,7 @@ def fit_item_item(interactions: Interactions, n_items: int, parameters: ItemItem
         n_items: size of the catalogue.
         parameters: see there.
     """
-    from scipy import sparse
-
-    seen = sparse.csr_matrix(
-        (np.ones(len(interactions), dtype=np.float32), (interactions.shopper, interactions.item)),
-        shape=(len(interactions.shoppers), n_items),
-    )
-    seen.data[:] = 1.0
-    active = np.flatnonzero(np.diff(seen.tocsc().indptr))
-    seen = seen[:, active]
+    seen, active = _seen(interactions.shopper, interactions.item, n_items)
     if len(active) <= parameters.ease_max_items:
         found = _strongest(_ease(seen, parameters.ridge), parameters.neighbours)
     else:
@@ -71,18 +64,21 @@ def fit_together(interactions: Interactions, n_items: int, kind: int, parameters
     Returns:
         The neighbours; no item has any where no event is of the kind.
     """
-    from scipy import sparse
-
     mine = interactions.type == kind
-    baskets, items = interactions.baskets()[mine], interactions.item[mine]
-    numbers, rows = np.unique(baskets, return_inverse=True)
-    seen = sparse.csr_matrix((np.ones(len(items), dtype=np.float32), (rows, items)), shape=(len(numbers), n_items))
-    seen.data[:] = 1.0
-    active = np.flatnonzero(np.diff(seen.tocsc().indptr))
+    seen, active = _seen(interactions.baskets()[mine], interactions.item[mine], n_items)
     if not len(active):
         return _spread((np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32)), active, n_items, 1)
-    found = _strongest_normalised(seen[:, active], parameters.neighbours)
+    found = _strongest_normalised(seen, parameters.neighbours)
     return _spread(found, active, n_items, parameters.neighbours)
+
+
+def _seen(
+    rows: npt.NDArray[np.integer], items: npt.NDArray[np.integer], n_items: int
+) -> tuple[Any, npt.NDArray[np.int64]]:
+    """Which rows have which items, as 0 and 1, and only of the items that occur; and which items these are."""
+    seen = Histories.of(rows, items, n_users=int(rows.max(initial=-1)) + 1, n_items=n_items).matrix(binary=True)
+    active = np.flatnonzero(np.diff(seen.tocsc().indptr))
+    return seen[:, active], active
 
 
 def _spread(

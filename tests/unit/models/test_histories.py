@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
+from tastemaker.models.protocol import FitContext
 
 
 def some() -> Histories:
@@ -132,6 +133,16 @@ def test_take_and_last_agree_with_plain_lists(rows: list[tuple[int, int, int]], 
     taken = found.take(np.array(users, dtype=np.int64)).last(n)
     for place, user in enumerate(users):
         assert taken.items[taken.offsets[place] : taken.offsets[place + 1]].tolist() == plain[user][-n:]
+
+
+def test_lists_leave_out_what_a_user_had_unless_the_context_or_repeats_say_otherwise():
+    # One interaction repeats another: of 21 less than a twentieth, of 19 more.
+    few = Histories.of([0] * 21, [*range(20), 0], n_users=1, n_items=20)
+    more = Histories.of([0] * 19, [*range(18), 0], n_users=1, n_items=20)
+    assert FitContext(seed=0).leaves_out_seen(few)
+    assert not FitContext(seed=0).leaves_out_seen(more)
+    assert FitContext(seed=0, exclude_seen=True).leaves_out_seen(more)
+    assert not FitContext(seed=0, exclude_seen=False).leaves_out_seen(few)
 
 
 def test_repeats_is_the_share_of_interactions_that_their_user_had_before():

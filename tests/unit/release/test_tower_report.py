@@ -18,8 +18,7 @@ def test_curve_and_trials_are_told_and_survive_json():
 
 
 def test_curve_without_validation_users_tells_no_ndcg():
-    # Steps stand where the NDCG would be, so that the last weights are the best.
-    curve = Curve(steps=[78], loss=[6.9], ndcg=[78.0], best=78.0, stopped="epochs")
+    curve = Curve(steps=[78], loss=[6.9], ndcg=[float("nan")], best=78.0, stopped="epochs")
     report = TowerReport.of(TowerParameters(), curve, warm=True)
     assert report.ndcg == (None,)
     assert not report.metrics

@@ -127,7 +127,7 @@ def test_requested_outputs_alone_are_answered(client):
         ([tensor("user", ["a"]), tensor("user", ["b"])], "inputs[1].name"),
         ([tensor("user", ["a"], "FP32")], "inputs[0].data"),
         ([tensor("user", [1], "INT32")], "inputs[0].datatype"),
-        ([tensor("user", ["a"]), tensor("k", [2.0], "FP32")], "inputs[1].data"),
+        ([tensor("user", ["a"]), tensor("k", [2.0], "FP32")], "inputs[1].datatype"),
         ([tensor("user", ["a"]), tensor("k", [2], "FP32")], "inputs[1].datatype"),
         ([tensor("user", ["a"]), tensor("k", [2.5], "INT32")], "inputs[1].data"),
         ([tensor("user", ["a"]), tensor("k", [True], "INT32")], "inputs[1].data"),

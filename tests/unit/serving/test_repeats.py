@@ -62,8 +62,8 @@ def test_the_same_request_gets_the_same_list_with_an_id_and_a_log_of_its_own(ask
     assert logged_again.request_id == again.request_id
     same = ("candidates", "features", "feature_names", "histories", "items", "propensities", "rules", "effects")
     assert {name: getattr(logged_again, name) for name in same} == {name: getattr(logged, name) for name in same}
-    # Neither found nor ranked again, but read (for the comparison), put together, explained and logged.
-    assert set(logged_again.stages) == {"context", "rerank", "explain", "log"}
+    # Neither found nor ranked again, but read (for the comparison), put together and explained.
+    assert set(logged_again.stages) == {"context", "rerank", "explain"}
 
 
 def test_an_event_of_the_shopper_or_their_visit_is_seen_by_the_very_next_list(ask):

@@ -21,10 +21,10 @@ from tastemaker.serving.rerank.policy import RerankPolicy
 from tastemaker.serving.stages.candidates import CandidatesInput, look_for
 from tastemaker.serving.stages.context import with_page
 from tastemaker.serving.stages.filtering import FilteringInput, filtered
-from tastemaker.serving.stages.ranking import standardised
 from tastemaker.serving.stages.rerank import RerankStageInput, rerank_list
 from tastemaker.serving.stages.runner import StageClock
 from tastemaker.serving.text_match import text_match
+from tastemaker.serving.weighing import standardised
 
 HOUR_US = 3_600_000_000
 NOW_US = 1_000 * HOUR_US

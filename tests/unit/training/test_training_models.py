@@ -1,5 +1,4 @@
 import dataclasses
-import json
 from datetime import UTC, datetime
 
 import numpy as np
@@ -164,6 +163,7 @@ def test_export_tells_its_types_its_curve_and_what_it_belongs_to(fitted, items):
     assert saved.about == {"feature_plan": "p1"}
     assert saved.vocabulary == tuple(item.item_id for item in items)
     assert report.configuration["encoder"] == "weighted-mean"
+    assert report.stopped in {"patience", "epochs", "deadline"}
     assert len(report.steps) == len(report.ndcg) == len(report.loss) > 0
     assert any("validation NDCG" in line for line in report.lines())
 
@@ -256,7 +256,3 @@ def test_serving_reads_items_as_training_does(items, fitted):
     )
     for name, values in vars(trained).items():
         np.testing.assert_allclose(getattr(served, name), values, err_msg=name)
-
-
-def test_card_is_json(fitted):
-    assert json.loads(fitted[0].model_dump_json())["stopped"] in {"patience", "epochs", "deadline"}

@@ -13,7 +13,7 @@ from tastemaker.errors import DataError
 from tastemaker.evaluation.benchmark.catalogue import read_catalogue, same_kind
 from tastemaker.evaluation.benchmark.protocol import detect
 from tastemaker.evaluation.benchmark.tables import Interactions, read_interactions
-from tastemaker.models.histories import REPEATS, Histories
+from tastemaker.models.histories import Histories
 
 __all__ = ["Task", "build"]
 
@@ -64,8 +64,8 @@ def build(
         test: interactions to be judged by.
         history: what is known of the test users at prediction time; their rows in train when left out.
         items: descriptions of items.
-        exclude_seen: leave seen items out of the lists; None: unless more than
-            :data:`~tastemaker.models.histories.REPEATS` of the train rows repeat an earlier pair of user and item.
+        exclude_seen: leave seen items out of the lists; None: unless train is
+            :attr:`~tastemaker.models.histories.Histories.worth_repeating`.
 
     Raises:
         DataError: a file cannot be used, or no test row has an item of train.
@@ -86,7 +86,6 @@ def build(
     full = _histories(
         learned, user_codes, item_codes, n_users=len(user_ids), n_items=len(item_ids), type_names=type_names
     )
-    repeats = full.repeats
 
     test_items = _lookup(asked.items, item_ids)
     judged = test_items >= 0
@@ -106,7 +105,7 @@ def build(
     )
     if full.times is not None:
         past = past.at(_moments(full, past, protocol))
-    exclude = repeats <= REPEATS if exclude_seen is None else exclude_seen
+    exclude = not full.worth_repeating if exclude_seen is None else exclude_seen
     facts = {
         "train_rows": len(learned),
         "train_users": len(user_ids),
@@ -122,7 +121,7 @@ def build(
         "dropped_history_rows_of_unknown_items": unknown_history,
         "relevant_per_user": len(relevant.items) / len(test_ids),
         "relevant_seen_before": _seen_share(past, relevant),
-        "repeated_train_rows": repeats,
+        "repeated_train_rows": full.repeats,
         "has_times": full.times is not None,
         "event_types": list(type_names),
         "protocol": protocol,

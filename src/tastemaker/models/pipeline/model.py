@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
-from tastemaker.models.histories import REPEATS, Histories
+from tastemaker.models.histories import Histories
 from tastemaker.models.pipeline.broaden import Broadening, choose_places, trade_off
 from tastemaker.models.pipeline.candidates import find_candidates
 from tastemaker.models.pipeline.exposure import exposed
@@ -22,14 +22,13 @@ from tastemaker.models.protocol import FitContext, Model, Scores
 from tastemaker.models.ranking import blocks, top_k
 from tastemaker.models.registry import create
 from tastemaker.models.tuning import Tuned, tune
-from tastemaker.models.validation import Validation, validation_part
+from tastemaker.models.validation import Validation, validation_for
 
 __all__ = ["Pipeline"]
 
 _BUDGET_S = 1_800.0  # where nobody set a deadline
 _RANKING = 0.1  # share of the budget that is left for ranking afterwards
 _STACK = 0.15  # share of the budget for the ranker and what is around it
-_K = 20
 _JUDGES = 0.3  # share of the lists that choose between blend and ranker
 _OFFERED = 1e3  # (float32 keeps differences of 1e-4 there) lifts candidates above all other items
 
@@ -69,36 +68,31 @@ class Pipeline:
             DataError: there is nothing to learn from.
         """
         clock = _Clock.of(context)
-        self.exclude_seen = train.repeats <= REPEATS if context.exclude_seen is None else context.exclude_seen
-        part = validation_part(
-            train,
-            seed=context.seed,
-            protocol=context.protocol,
-            horizon=context.horizon,
-            relevant_per_user=context.relevant_per_user,
-        )
+        self.exclude_seen = context.leaves_out_seen(train)
+        part = validation_for(train, context)
         names = self.sources or choose_sources(train, part.protocol, exclude_seen=self.exclude_seen)
         context.progress(f"{part.protocol}: {part.history.n_users:,} validation users; sources {', '.join(names)}")
-        k = max(context.cutoffs, default=_K)
-        tuned = self._tune(names, part, context, clock, k)
+        tuned = self._tune(names, part, context, clock)
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
-        tuned, self._order = self._stack(tuned, part, context, clock, k)
+        facts = ItemFacts.of(part.train, context.items)
+        kept, self._order = self._stack(tuned, part, facts, context, clock)
         # First what lists are made by: the curve is told as far as there is time, unless somebody asked for coverage.
-        final = self._fitted(tuned, train, context)
-        self._use([one.model for one in tuned], part.train, context)
+        final = self._fitted(kept, train, context)
+        self._use([one.model for one in kept], part.train, facts)
         until = None if self.ndcg_for_coverage > 0 else clock.end
+        k = context.depth
         curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed, until=until)
-        self._use(final, train, context)
+        self._use(final, train, ItemFacts.of(train, context.items))
         places = choose_places(curve, self.ndcg_for_coverage) if self.ndcg_for_coverage > 0 else 0
         if places:
             self._broadening = Broadening.of(self._lists_and_scores, train, k, places, seed=context.seed)
         self.report = {
             "protocol": part.protocol,
             "validation_users": part.history.n_users,
-            "trials": [asdict(trial) for one in self._tuned for trial in one.trials],
-            "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in tuned},
-            "blend": dict(zip((one.trial.source for one in tuned), self._order.blend.tolist(), strict=True)),
+            "trials": [asdict(trial) for one in tuned for trial in one.trials],
+            "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in kept},
+            "blend": dict(zip((one.trial.source for one in kept), self._order.blend.tolist(), strict=True)),
             "ndcg": self._order.measured,
             "coverage_for_ndcg": [asdict(point) for point in curve],
             "places_for_coverage": places,
@@ -118,10 +112,11 @@ class Pipeline:
         scores[rows, lists[rows, places]] = 2 * _OFFERED - places
         return scores
 
-    def _use(self, models: list[Model], train: Histories, context: FitContext) -> None:
+    def _use(self, models: list[Model], train: Histories, facts: ItemFacts) -> None:
         """Score by these sources, and by what this training data says of items."""
-        self._models, self._facts = models, ItemFacts.of(train, context.items)
-        self._popularity = train.popularity() / max(1.0, float(train.popularity().max()))
+        self._models, self._facts = models, facts
+        popularity = train.popularity()
+        self._popularity = popularity / max(1.0, float(popularity.max()))
         self._broadening = None
 
     def _scored(self, histories: Histories, *, everything: bool = False) -> tuple[Scores, Scores]:
@@ -151,9 +146,7 @@ class Pipeline:
             every.append(everything)
         return np.concatenate(ranked), np.concatenate(every)
 
-    def _tune(
-        self, names: tuple[str, ...], part: Validation, context: FitContext, clock: "_Clock", k: int
-    ) -> list[Tuned]:
+    def _tune(self, names: tuple[str, ...], part: Validation, context: FitContext, clock: "_Clock") -> list[Tuned]:
         tuned: list[Tuned] = []
         for at, name in enumerate(names):
             # What has been fitted is fitted again in the end; the rest of the time is shared among those to come.
@@ -164,33 +157,31 @@ class Pipeline:
                 context.progress(f"{name}: left out, the budget is spent")
                 continue
             until = time.monotonic() + slice_s / 2 if name == "two-tower" else time.monotonic() + slice_s * 2 / 3
-            found = tune(name, part, context, k=k, exclude_seen=self.exclude_seen, until=until)
+            found = tune(name, part, context, k=context.depth, exclude_seen=self.exclude_seen, until=until)
             if found is not None:
                 tuned.append(found)
-        self._tuned = tuned
         return tuned
 
     def _stack(
-        self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock", k: int
+        self, tuned: list[Tuned], part: Validation, facts: ItemFacts, context: FitContext, clock: "_Clock"
     ) -> tuple[list[Tuned], Stack]:
         """Leave out what cannot be fitted again in time, and learn to order what the others offer."""
         kept = _affordable(tuned, clock)
-        learn, judge = self._lists([one.model for one in kept], part, context)
+        learn, judge = self._lists([one.model for one in kept], part, facts, context.seed)
         more = self._earlier(kept, part, context, clock)
         if more is not None:
             learn = join(learn, more)
         sources = [one.trial.source for one in kept]
-        names = feature_names(sources, ItemFacts.of(part.train, context.items))
-        stack = fit_stack(learn, judge, len(kept), k=k, context=context, names=names)
+        names = feature_names(sources, facts)
+        stack = fit_stack(learn, judge, len(kept), k=context.depth, context=context, names=names)
         weights = zip(sources, stack.blend, strict=True)
         context.progress("blend: " + ", ".join(f"{source} {weight:.2f}" for source, weight in weights))
         return kept, stack
 
-    def _lists(self, models: list[Model], part: Validation, context: FitContext) -> tuple[Lists, Lists]:
+    def _lists(self, models: list[Model], part: Validation, facts: ItemFacts, seed: int) -> tuple[Lists, Lists]:
         """Lists of the validation users: those to learn from, and those to judge by."""
-        facts = ItemFacts.of(part.train, context.items)
         lists = Lists.of(models, part.history, part.relevant, facts, each=self.each, exclude_seen=self.exclude_seen)
-        judge = np.random.default_rng(context.seed).random(len(lists.items)) < _JUDGES
+        judge = np.random.default_rng(seed).random(len(lists.items)) < _JUDGES
         return lists.take(np.flatnonzero(~judge)), lists.take(np.flatnonzero(judge))
 
     def _earlier(self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock") -> Lists | None:
@@ -199,13 +190,7 @@ class Pipeline:
         if time.monotonic() + 2 * again_s + clock.stack_s > clock.end:
             return None
         try:
-            second = validation_part(
-                part.train,
-                seed=context.seed + 1,
-                protocol=part.protocol,
-                horizon=context.horizon,
-                relevant_per_user=context.relevant_per_user,
-            )
+            second = validation_for(part.train, replace(context, seed=context.seed + 1, protocol=part.protocol))
             models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 3 * again_s + 1))
         except DataError as error:
             context.progress(f"no second validation part: {error}")

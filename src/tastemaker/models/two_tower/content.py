@@ -15,8 +15,8 @@ __all__ = [
     "CATEGORY_BUCKETS",
     "TOKEN_BUCKETS",
     "Content",
+    "ContentFacts",
     "ContentScale",
-    "ItemFacts",
     "content_scale",
     "encode_content",
 ]
@@ -28,7 +28,7 @@ _WORD: Final = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, eq=False)
-class ItemFacts:
+class ContentFacts:
     """What is known of ``n`` items, column by column.
 
     Attributes:
@@ -85,7 +85,7 @@ class ContentScale:
     width: int
 
 
-def content_scale(facts: ItemFacts, now: float | None, time_unit: float) -> ContentScale:
+def content_scale(facts: ContentFacts, now: float | None, time_unit: float) -> ContentScale:
     """Look at what items have.
 
     Args:
@@ -98,7 +98,7 @@ def content_scale(facts: ItemFacts, now: float | None, time_unit: float) -> Cont
     return ContentScale(now, time_unit, _moments(price), _moments(age), scale.width)
 
 
-def encode_content(facts: ItemFacts, scale: ContentScale) -> Content:
+def encode_content(facts: ContentFacts, scale: ContentScale) -> Content:
     """Encode items.
 
     Args:
@@ -123,11 +123,11 @@ def encode_content(facts: ItemFacts, scale: ContentScale) -> Content:
     return Content(tokens, categories, np.concatenate(numbers, axis=1), _unit(facts.vectors, n, scale.width))
 
 
-def _log_price(facts: ItemFacts) -> npt.NDArray[np.float64]:
+def _log_price(facts: ContentFacts) -> npt.NDArray[np.float64]:
     return np.log1p(np.maximum(facts.prices, 0.0))
 
 
-def _log_age(facts: ItemFacts, scale: ContentScale) -> npt.NDArray[np.float64]:
+def _log_age(facts: ContentFacts, scale: ContentScale) -> npt.NDArray[np.float64]:
     if scale.now is None or scale.time_unit <= 0:
         return np.full(len(facts), np.nan)
     return np.log1p(np.maximum(scale.now - facts.created, 0.0) / scale.time_unit)

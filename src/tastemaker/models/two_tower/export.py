@@ -9,7 +9,6 @@ import numpy as np
 
 from tastemaker.errors import DataError
 from tastemaker.keras import tensorflow
-from tastemaker.models.two_tower.asking import ContentTower
 from tastemaker.models.two_tower.fitting import Fitted
 from tastemaker.models.two_tower.saved import (
     CARD,
@@ -47,9 +46,8 @@ def export(
         raise DataError(f"the vocabulary has {len(vocabulary)} items, the model {n_items}")
     directory.mkdir(parents=True, exist_ok=True)
     tf.saved_model.save(fitted.query, str(directory / QUERY), {"serving_default": fitted.query.ask})
-    if fitted.scale is not None:
-        content = ContentTower(network, fitted.scale.width)
-        tf.saved_model.save(content, str(directory / CONTENT), {"serving_default": content.ask})
+    if fitted.content is not None:
+        tf.saved_model.save(fitted.content, str(directory / CONTENT), {"serving_default": fitted.content.ask})
     np.save(directory / VECTORS, fitted.scorer.vectors)
     np.savez(directory / WEIGHTS, **named_weights(network))  # type: ignore[arg-type]
     if vocabulary is not None:

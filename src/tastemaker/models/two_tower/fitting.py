@@ -10,7 +10,7 @@ import numpy as np
 from tastemaker.keras import seed_everything, tensorflow
 from tastemaker.models.histories import Histories
 from tastemaker.models.protocol import FitContext
-from tastemaker.models.two_tower.asking import QueryTower
+from tastemaker.models.two_tower.asking import ContentTower, QueryTower
 from tastemaker.models.two_tower.checkpoints import Checkpoints
 from tastemaker.models.two_tower.content import ContentScale, content_scale, encode_content
 from tastemaker.models.two_tower.item_table import facts_of_table
@@ -39,6 +39,7 @@ class Fitted:
     Attributes:
         network: with the best weights.
         query: its query tower.
+        content: its item tower, for items that training never saw; None without content.
         scorer: scores histories.
         scale: how content is read; None without content.
         curve: of the training.
@@ -48,6 +49,7 @@ class Fitted:
 
     network: Network
     query: QueryTower
+    content: ContentTower | None
     scorer: Scorer
     scale: ContentScale | None
     curve: Curve
@@ -118,7 +120,8 @@ def fit(
     curve = training.run(warm=earlier is not None)
     scorer.vectors = network.search_vectors().numpy()
     type_names = train.type_names if train.types is not None else ()
-    return Fitted(network, query, scorer, scale, curve, type_names, now)
+    item_tower = None if scale is None else ContentTower(network, scale.width)
+    return Fitted(network, query, item_tower, scorer, scale, curve, type_names, now)
 
 
 def _fingerprint(train: Histories, context: FitContext, parameters: TowerParameters) -> str:

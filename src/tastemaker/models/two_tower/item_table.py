@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tastemaker.errors import DataError
-from tastemaker.models.two_tower.content import ItemFacts
+from tastemaker.models.two_tower.columns import numbers_of
+from tastemaker.models.two_tower.content import ContentFacts
 
 __all__ = ["facts_of_table"]
 
 _COLUMNS: Final = ("title", "category", "price", "created_at", "vector")
 
 
-def facts_of_table(items: pa.Table) -> ItemFacts | None:
+def facts_of_table(items: pa.Table) -> ContentFacts | None:
     """Read the columns that are there.
 
     Args:
@@ -30,7 +31,7 @@ def facts_of_table(items: pa.Table) -> ItemFacts | None:
     """
     if not set(_COLUMNS) & set(items.column_names):
         return None
-    return ItemFacts(
+    return ContentFacts(
         titles=_texts(items, "title"),
         categories=_texts(items, "category"),
         prices=_numbers(items, "price"),
@@ -49,13 +50,7 @@ def _numbers(items: pa.Table, name: str) -> npt.NDArray[np.float64]:
     """float64 ``[n]``, NaN where nothing is known."""
     if name not in items.column_names:
         return np.full(items.num_rows, np.nan)
-    column = items[name]
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"item column {name!r} of type {column.type} does not convert to numbers: {error}") from error
+    return numbers_of(items[name], f"item column {name!r}")
 
 
 def _vectors(items: pa.Table) -> npt.NDArray[np.float32]:

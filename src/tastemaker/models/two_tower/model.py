@@ -92,6 +92,7 @@ class TwoTower:
             checkpoint_dir=self.checkpoint_dir,
         )
         self._scorer, self.parameters, self.curve = self._fitted.scorer, parameters, self._fitted.curve
+        self._scale, self._content = self._fitted.scale, self._fitted.content
         return self
 
     def score(self, histories: Histories) -> Scores:
@@ -122,14 +123,10 @@ class TwoTower:
         Raises:
             DataError: the model was trained without content, or none is given.
         """
-        from tastemaker.models.two_tower.asking import ContentTower
         from tastemaker.models.two_tower.content import encode_content
         from tastemaker.models.two_tower.item_table import facts_of_table
 
         self._ready()
-        if self._fitted is not None and self._fitted.scale is not None:
-            self._scale = self._fitted.scale
-            self._content = ContentTower(self._fitted.network, self._scale.width)
         facts = facts_of_table(items)
         if self._scale is None or facts is None:
             raise DataError("the model knows items by id alone; give items with title, category or price to its fit")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
+from tastemaker.models.two_tower.columns import numbers_of
 
 __all__ = ["CodedHistories", "histories_from_parquet"]
 
@@ -99,9 +100,4 @@ def _distinct(file: pq.ParquetFile, name: str, batch_rows: int, path: Path) -> p
 def _numbers(column: pa.Array, name: str, path: Path) -> npt.NDArray[np.float64]:
     if column.null_count:
         raise DataError(f"column {name!r} of {path} has {column.null_count} empty values; every row needs one")
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    try:
-        return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"column {name!r} of {path} has type {column.type}, not a number or a time") from error
+    return numbers_of(column, f"column {name!r} of {path}")

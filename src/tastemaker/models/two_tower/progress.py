@@ -15,8 +15,8 @@ class Curve:
     Attributes:
         steps: steps taken at each evaluation.
         loss: mean loss since the evaluation before; NaN where no step was taken.
-        ndcg: NDCG of each evaluation; the number of steps when there was no validation part.
-        best: the highest NDCG.
+        ndcg: NDCG of each evaluation; NaN when there was no validation part.
+        best: the highest NDCG; the number of steps when there was no validation part: the last weights are the best.
         stopped: why training ended: "patience", "epochs" or "deadline"; empty before.
     """
 

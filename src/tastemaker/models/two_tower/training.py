@@ -108,10 +108,11 @@ class Training:
         loss = float(np.mean([float(value) for value in self._losses])) if self._losses else float("nan")
         self._losses.clear()
         held = self.stepper.average()
-        value = self._evaluate() if self._evaluate is not None else float(state.steps)
-        better = value > state.curve.best
+        value = self._evaluate() if self._evaluate is not None else float("nan")
+        merit = float(state.steps) if self._evaluate is None else value
+        better = merit > state.curve.best
         if better:
-            state.curve.best, state.best = value, self.stepper.weights()
+            state.curve.best, state.best = merit, self.stepper.weights()
         self.stepper.restore(held)
         self._cost_s = max(self._cost_s, time.monotonic() - started)
         state.waited = 0 if better else state.waited + 1

@@ -16,14 +16,20 @@ __all__ = ["Output", "head_of", "outputs_of", "wanted_outputs"]
 Output = tuple[str, str, np.ndarray[Any, Any], bool]
 
 
-def wanted_outputs(request: InferRequest) -> list[tuple[str, bool]]:
+_NAMES = tuple(str(output["name"]) for output in OUTPUTS)
+
+
+def wanted_outputs(request: InferRequest, known: Sequence[str] = _NAMES) -> list[tuple[str, bool]]:
     """Names of the outputs to answer, and whether each is binary.
+
+    Args:
+        request: asks for all, or for some.
+        known: names of all; the recommender's where they are not given.
 
     Raises:
         ApiProblem: 400 for an output that there is not.
     """
     all_binary = request.parameters.get("binary_data_output") is True
-    known = [output["name"] for output in OUTPUTS]
     if not request.outputs:
         return [(name, all_binary) for name in known]
     for place, output in enumerate(request.outputs):

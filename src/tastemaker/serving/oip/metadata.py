@@ -38,14 +38,14 @@ def model_metadata(release_id: str) -> dict[str, Any]:
     return {"name": MODEL, "versions": [release_id], "platform": PLATFORM, "inputs": INPUTS, "outputs": OUTPUTS}
 
 
-def check_model(name: str, version: str | None = None, release_id: str | None = None) -> None:
-    """Check the names in a path.
+def check_model(name: str, version: str | None = None, release_id: str | None = None, serves: str = MODEL) -> None:
+    """Check the names in a path: the model's, and where one is given the version's, which is the release.
 
     Raises:
         ApiProblem: 404 for a model or version that this server does not have.
     """
-    if name != MODEL:
-        raise ApiProblem(404, "model", f"unknown model {name!r}", f"this server has one model: {MODEL}")
+    if name != serves:
+        raise ApiProblem(404, "model", f"unknown model {name!r}", f"this server has one model: {serves}")
     if version is not None and version != release_id:
         raise ApiProblem(
             404, "version", f"{version!r} does not serve here", f"leave the version out, or ask for {release_id}"

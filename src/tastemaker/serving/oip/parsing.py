@@ -12,7 +12,14 @@ from tastemaker.serving.problems import ApiProblem, decode_json
 
 __all__ = ["element_count", "elements_of_binary", "elements_of_list", "parse", "texts"]
 
-_INTEGERS: dict[str, np.dtype[Any]] = {"INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
+_NUMBERS: dict[str, np.dtype[Any]] = {
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP32": np.dtype("<f4"),
+}
+# What elements of JSON may be, and what they are called.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {"BYTES": ((str, bytes), "text"), "FP32": ((int, float), "numbers")}
+_WHOLE: tuple[tuple[type, ...], str] = ((int,), "whole numbers")
 _LARGEST = 1 << 20  # elements; a body of 1 MiB holds fewer
 
 
@@ -24,7 +31,7 @@ def parse(body: bytes, header_length: str | None) -> tuple[InferRequest, dict[st
         header_length: bytes of JSON, from the header ``Inference-Header-Content-Length``; None: all.
 
     Returns:
-        The request, and each input's elements by name, flat: ``bytes`` or ``str`` for BYTES, else ``int``.
+        The request, and each input's elements by name, flat: ``bytes`` or ``str`` for BYTES, else numbers.
 
     Raises:
         ApiProblem: 400, naming the field.
@@ -104,7 +111,7 @@ def elements_of_list(datatype: str, flat: list[Any], size: int, field: str) -> l
     """
     if len(flat) != size:
         raise _mismatch(len(flat), size, field)
-    kind, named = ((str, bytes), "text") if datatype == "BYTES" else (int, "whole numbers")
+    kind, named = _KINDS.get(datatype, _WHOLE)
     if any(not isinstance(value, kind) or isinstance(value, bool) for value in flat):
         raise ApiProblem(400, f"{field}.data", f"not all elements are {named}", f"{datatype} holds {named}")
     return flat
@@ -129,7 +136,7 @@ def elements_of_binary(datatype: str, raw: bytes, size: int, field: str, where: 
     """Read elements that came as bytes.
 
     Args:
-        datatype: BYTES, INT32 or INT64.
+        datatype: BYTES, INT32, INT64 or FP32.
         raw: little-endian values; an element of BYTES is its length in 4 bytes, then its bytes.
         size: how many the shape announces.
         field: path of the tensor in the request.
@@ -140,9 +147,9 @@ def elements_of_binary(datatype: str, raw: bytes, size: int, field: str, where: 
     """
     if datatype == "BYTES":
         return _read_bytes(raw, size, field, where)
-    if datatype not in _INTEGERS:
-        raise ApiProblem(400, f"{field}.datatype", f"{datatype!r} is not read here", "send BYTES, INT32 or INT64")
-    dtype = _INTEGERS[datatype]
+    if datatype not in _NUMBERS:
+        raise ApiProblem(400, f"{field}.datatype", f"{datatype!r} is not read here", "send BYTES, INT32, INT64 or FP32")
+    dtype = _NUMBERS[datatype]
     if len(raw) != size * dtype.itemsize:
         raise ApiProblem(
             400,

@@ -20,7 +20,7 @@ class InputTensor(msgspec.Struct, kw_only=True):
 
     Attributes:
         name: as in the model's metadata.
-        datatype: BYTES, INT32 or INT64.
+        datatype: BYTES, INT32, INT64 or FP32.
         shape: its dimensions.
         data: the elements, flat or nested by ``shape``; left out when they follow the JSON.
         parameters: ``binary_data_size``: bytes that it takes after the JSON.

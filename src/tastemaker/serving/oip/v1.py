@@ -6,14 +6,16 @@ import msgspec
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from tastemaker.serving.access.middleware import admitted_of
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.data_plane import DataPlane
-from tastemaker.serving.http import Handler, json_response, measured, protocol_problem_body, read_body
+from tastemaker.serving.http import json_response, read_body
 from tastemaker.serving.json_api import with_items
-from tastemaker.serving.oip.metadata import MAX_LISTS, MODEL, check_model
+from tastemaker.serving.oip.metadata import MAX_LISTS
+from tastemaker.serving.oip.paths import v1_paths
+from tastemaker.serving.oip.recommender import recommender_on_paths
 from tastemaker.serving.problems import decode_json
 
 __all__ = ["PredictRequest", "routes"]
@@ -30,19 +32,9 @@ class PredictRequest(msgspec.Struct, kw_only=True):
 
 
 def routes(plane: DataPlane) -> list[BaseRoute]:
-    """The routes under ``/v1/models``."""
-
-    async def models(request: Request) -> Response:
-        return json_response({"models": [MODEL]})
-
-    async def model(request: Request) -> Response:
-        check_model(request.path_params["model"])
-        if not plane.ready:
-            return json_response({"name": MODEL, "ready": False, "error": plane.why_not_ready}, 503)
-        return json_response({"name": MODEL, "ready": True})
+    """The recommender's routes under ``/v1/models``."""
 
     async def predict(request: Request) -> Response:
-        check_model(request.path_params["model"])
         asked = decode_json(await read_body(request), PredictRequest).instances
         for place, instance in enumerate(asked):
             plane.check(instance, f"instances[{place}].")
@@ -52,12 +44,4 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         response.background = BackgroundTask(plane.record, answers)
         return response
 
-    def route(path: str, name: str, handler: Handler, method: str = "GET") -> Route:
-        endpoint = measured(name, handler, plane.metrics, protocol_problem_body, contract_status=400)
-        return Route(path, endpoint, methods=[method])
-
-    return [
-        route("/v1/models", "v1_models", models),
-        route("/v1/models/{model}:predict", "v1_predict", predict, "POST"),
-        route("/v1/models/{model}", "v1_model", model),
-    ]
+    return v1_paths(recommender_on_paths(plane), predict)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,6 @@ def by_source(candidates: Blend, place: int) -> dict[str, float]:
     return {name: score for name, score in pairs if not isnan(score)}
 
 
-def plain(values: npt.NDArray[np.float32]) -> list[float]:
-    """Values that JSON can carry: what is not known is 0."""
-    found: list[float] = np.nan_to_num(values, nan=0.0).tolist()
-    return found
+def plain(values: npt.NDArray[np.float32]) -> Any:
+    """Values that JSON can carry, in lists as deep as the array: what is not known is 0."""
+    return np.nan_to_num(values, nan=0.0).tolist()

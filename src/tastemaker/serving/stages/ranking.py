@@ -17,8 +17,10 @@ from tastemaker.serving.ranking import RankFunction, ReadMatrix, read_stored
 from tastemaker.serving.recipe import SessionPolicy
 from tastemaker.serving.stages.features import ShopperFeatures
 from tastemaker.serving.text_match import text_match
+from tastemaker.serving.trail import Trail
+from tastemaker.serving.weighing import weighed
 
-__all__ = ["RankedCandidates", "RankingInput", "rank", "standardised"]
+__all__ = ["RankedCandidates", "RankingInput", "rank"]
 
 _NO_FEATURES = np.zeros((0, 0), dtype=np.float32)
 
@@ -65,12 +67,14 @@ class RankedCandidates:
         scores: float32 ``[n]``.
         features: float32 ``[n, features]``: the ranker's, what intent added, what showing took; ``[0, 0]`` without it.
         lift: what intent added, and why; None without the ranker.
+        trail: what the log says of how they were scored.
     """
 
     candidates: Blend
     scores: npt.NDArray[np.float32]
     features: npt.NDArray[np.float32]
     lift: Lift | None
+    trail: Trail
 
 
 def rank(given: RankingInput) -> RankedCandidates:
@@ -97,7 +101,12 @@ def rank(given: RankingInput) -> RankedCandidates:
             now_us=given.now_us,
         )
         ranked = given.ranker(matrix)
-    scores = ranked if ranked is not None and set(given.order) == {"ranker"} else _weighed(given, ranked)
+    text = None
+    if ranked is not None and set(given.order) == {"ranker"}:
+        scores = ranked
+    else:
+        text = _text(given)
+        scores = weighed(given.order, candidates.scores, candidates.sources, ranked, text)
     if ranked is not None:
         lifted = lift(
             scores, rows, query, catalogue=catalogue, covisitation=sources.covisitation, parameters=given.intent
@@ -109,47 +118,14 @@ def rank(given: RankingInput) -> RankedCandidates:
     if lifted is not None:
         matrix = np.concatenate([matrix, lifted.added[:, None], discount[:, None]], axis=1)[order]
         lifted = lifted.take(order)
-    return RankedCandidates(candidates.take(order), scores[order], matrix, lifted)
+    return RankedCandidates(candidates.take(order), scores[order], matrix, lifted, Trail(order, discount, text))
 
 
-def standardised(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Values with a mean of 0 and a deviation of 1; missing ones (NaN) are as low as the lowest, or 0 where none is.
-
-    A source's score is 0 or more, and not to be named by it says less than any score: so missing counts as 0 there.
-    """
-    filled = np.nan_to_num(values, nan=min(0.0, float(np.nanmin(values, initial=0.0))))
-    deviation = float(filled.std())
-    return np.asarray((filled - filled.mean()) / (deviation if deviation > 1e-9 else 1.0), dtype=np.float32)
-
-
-def _weighed(given: RankingInput, ranked: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
-    """The weighted sum of the recipe's signals; the order of retrieval where it has none that is known."""
-    candidates, rows = given.candidates, given.candidates.rows
-    total = np.zeros(len(rows), dtype=np.float32)
-    if not len(rows):
-        return total
-    counted = False
-    for signal, weight in given.order.items():
-        if signal == "ranker":
-            values: npt.NDArray[np.float32] | None = ranked
-        elif signal == "text":
-            values = text_match(given.text, [_title(item) for item in _items(given, rows)]) if given.text else None
-        else:
-            values = candidates.scores[:, candidates.sources.index(signal)] if signal in candidates.sources else None
-        if values is None or not weight or np.isnan(values).all():
-            continue
-        counted = True
-        total += np.float32(weight) * standardised(values)
-    return total if counted else _in_turn(candidates)
-
-
-def _in_turn(candidates: Blend) -> npt.NDArray[np.float32]:
-    """Scores that keep the order of retrieval: the source's own where one source named all, else one over the place."""
-    named = ~np.isnan(candidates.scores)
-    (alone,) = np.nonzero(named.all(axis=0))
-    if len(alone) == 1 and named.sum() == len(candidates.rows):
-        return candidates.scores[:, alone[0]]
-    return np.asarray(1.0 / np.arange(1.0, len(candidates.rows) + 1.0), dtype=np.float32)
+def _text(given: RankingInput) -> npt.NDArray[np.float32] | None:
+    """How well titles match what was searched for, where the recipe asks."""
+    if "text" not in given.order or not given.text:
+        return None
+    return text_match(given.text, [_title(item) for item in _items(given, given.candidates.rows)])
 
 
 def _items(given: RankingInput, rows: npt.NDArray[np.int64]) -> Sequence[object]:

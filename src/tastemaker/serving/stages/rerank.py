@@ -17,7 +17,7 @@ from tastemaker.serving.rerank.policy import RerankPolicy
 from tastemaker.serving.rerank.rerank import rerank
 from tastemaker.serving.rerank.reranked import Reranked
 
-__all__ = ["ListedOrder", "RerankStageInput", "rerank_list"]
+__all__ = ["ListedOrder", "RerankStageInput", "listed_order", "rerank_list"]
 
 _RULES_ALONE: Final = RerankPolicy.model_validate({"drop_out_of_stock": False})
 
@@ -55,11 +55,13 @@ class ListedOrder:
         order: int64 ``[n]``, places of the candidates: those of the list, then all others as they were ranked.
         listed: how many are of the list.
         reranked: the list, and what each rule did to it.
+        given: what it was made from, in the order of the ranking.
     """
 
     order: npt.NDArray[np.int64]
     listed: int
     reranked: Reranked
+    given: RerankInput
 
 
 def rerank_list(given: RerankStageInput) -> ListedOrder | None:
@@ -69,7 +71,7 @@ def rerank_list(given: RerankStageInput) -> ListedOrder | None:
         return None
     catalogue, rows = given.catalogue, given.rows
     categories, brands = given.rules.compiled.facts.codes(rows)
-    reranked = rerank(
+    return listed_order(
         RerankInput(
             rows=rows,
             scores=given.scores,
@@ -82,11 +84,24 @@ def rerank_list(given: RerankStageInput) -> ListedOrder | None:
             margins=catalogue.margin[rows],
             item_ids=catalogue.item_ids.__getitem__,
         ),
-        given.policy or _RULES_ALONE,
+        given.policy,
         given.rules,
         given.seed,
         given.k,
     )
-    others = np.ones(n, dtype=np.bool_)
+
+
+def listed_order(given: RerankInput, policy: RerankPolicy | None, rules: ActiveRules, seed: int, k: int) -> ListedOrder:
+    """The order of the list, and all candidates behind it.
+
+    Args:
+        given: what is known of the candidates, best first.
+        policy: of the surface; None where the rules alone count.
+        rules: of the shop, for the surface and the moment.
+        seed: of the list.
+        k: length of the list.
+    """
+    reranked = rerank(given, policy or _RULES_ALONE, rules, seed, k)
+    others = np.ones(len(given), dtype=np.bool_)
     others[reranked.order] = False
-    return ListedOrder(np.concatenate([reranked.order, np.flatnonzero(others)]), len(reranked.order), reranked)
+    return ListedOrder(np.concatenate([reranked.order, np.flatnonzero(others)]), len(reranked.order), reranked, given)

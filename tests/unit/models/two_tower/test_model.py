@@ -168,7 +168,12 @@ def test_content_places_an_item_that_training_never_saw(tmp_path: Path) -> None:
     assert scores[0, 0] > scores[0, 1]
     assert scores[1, 1] > scores[1, 0]
     model.save(tmp_path)
-    np.testing.assert_allclose(TwoTower.load(tmp_path).new_item_vectors(fresh), vectors, rtol=0, atol=1e-5)
+    loaded = TwoTower.load(tmp_path)
+    np.testing.assert_allclose(loaded.new_item_vectors(fresh), vectors, rtol=0, atol=1e-5)
+    # Fitted again without content, it does not answer from what it was before.
+    loaded.fit(_clusters(), FitContext(seed=3, deadline=time.monotonic()))
+    with pytest.raises(DataError, match="by id alone"):
+        loaded.new_item_vectors(fresh)
 
 
 def test_a_deadline_in_the_past_still_gives_a_model() -> None:

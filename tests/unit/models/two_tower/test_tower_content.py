@@ -10,12 +10,12 @@ import pytest
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
 from tastemaker.models.two_tower.configuration import configure
-from tastemaker.models.two_tower.content import ItemFacts, content_scale, encode_content
+from tastemaker.models.two_tower.content import ContentFacts, content_scale, encode_content
 from tastemaker.models.two_tower.item_table import facts_of_table
 from tastemaker.models.two_tower.parameters import TowerParameters
 
 
-def _facts(columns: dict[str, Any]) -> ItemFacts:
+def _facts(columns: dict[str, Any]) -> ContentFacts:
     facts = facts_of_table(pa.table(columns))
     assert facts is not None
     return facts

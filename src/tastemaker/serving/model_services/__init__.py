@@ -1,0 +1,1 @@
+"""Retrieval and ranking as models that are deployed alone, behind the protocol that the recommender speaks."""
