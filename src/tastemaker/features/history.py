@@ -122,28 +122,31 @@ def unpack_items(packed: bytes | None, now_us: int | None, n: int) -> list[tuple
     """Item, type and time of the events that :func:`unpack_history` gives, which is all that a list is made from."""
     if not packed:
         return []
-    texts = 8 + int.from_bytes(packed[:8], "little") * _FIXED.size
-    words = _FIXED.iter_unpack(packed[8:texts])
-    raw = packed[texts:]
-    if not raw.isascii():  # or several states, one after the other, whose words are rarely ASCII
-        return _items(unpack_history(packed, now_us, n))
-    heap = raw.decode("ascii")
-    found: list[tuple[str, str, int]] = []
-    at = 0
-    for at_us, _, _, event_size, item_size, type_size, category_size in words:
+    events, end = _short(packed, 0, now_us)
+    if end < len(packed):  # several states, one after the other
+        by_id = {event[1]: event for event in events}
+        while end < len(packed):
+            events, end = _short(packed, end, now_us)
+            for event in events:
+                by_id.setdefault(event[1], event)
+        events = sorted(by_id.values(), reverse=True)
+    return [(item_id, kind, at_us) for at_us, _, item_id, kind in events[:n]]
+
+
+def _short(packed: bytes, begin: int, now_us: int | None) -> tuple[list[tuple[int, str, str, str]], int]:
+    """Time, id, item and type of the events before a moment, of the state that begins there; and where it ends."""
+    fixed = begin + 8
+    texts = fixed + int.from_bytes(packed[begin:fixed], "little") * _FIXED.size
+    found: list[tuple[int, str, str, str]] = []
+    at = texts
+    for at_us, _, _, event_size, item_size, type_size, category_size in _FIXED.iter_unpack(packed[fixed:texts]):
         item = at + event_size
         kind = item + item_size
         end = kind + type_size
-        if len(found) < n and (now_us is None or at_us < now_us):
-            found.append((heap[item:kind], heap[kind:end], at_us))
+        if now_us is None or at_us < now_us:
+            found.append((at_us, packed[at:item].decode(), packed[item:kind].decode(), packed[kind:end].decode()))
         at = end + category_size - 1 if category_size else end
-    if at + -at % 8 != len(raw):  # another state follows
-        return _items(unpack_history(packed, now_us, n))
-    return found
-
-
-def _items(events: list[HistoryEvent]) -> list[tuple[str, str, int]]:
-    return [(event.item_id, event.type, event.occurred_us) for event in events]
+    return found, at + (texts - at) % 8
 
 
 def _unpack(packed: bytes, begin: int, now_us: int | None, n: int | None) -> tuple[list[HistoryEvent], int]:

@@ -18,6 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _FEATURES: Final = Path(__file__).parent
 _PACKAGE: Final = _FEATURES.resolve().parent
+_WITH_LOOPS: Final = ("features", "release", "retrieval", "serving/rerank")
 # What loops are compiled from besides each other: constants and layouts, which become part of the machine code.
 _TABLES: Final = ("semantics.py", "layout.py", "history.py", "kernel_types.py", "collapse_tables.py", "jit.py")
 
@@ -73,7 +74,7 @@ class BesidePackage(UserProvidedCacheLocator):  # type: ignore[misc]
 def _sources() -> str:
     """A hash of everything that loops are compiled from."""
     digest = hashlib.sha256()
-    for path in sorted([*_FEATURES.rglob("*.py"), *(_PACKAGE / "serving" / "rerank").glob("*.py")]):
+    for path in sorted(path for folder in _WITH_LOOPS for path in (_PACKAGE / folder).rglob("*.py")):
         text = path.read_bytes()
         if b"features.jit import" in text or path.name in _TABLES:
             digest.update(text)

@@ -17,7 +17,7 @@ from time import monotonic
 from tastemaker.errors import ServingError, TastemakerError
 from tastemaker.serving.any_recommender import Answer, AnyRecommender
 from tastemaker.serving.contract import RecommendationRequest
-from tastemaker.serving.list_job import ListJob, forget
+from tastemaker.serving.list_job import ListJob
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
 from tastemaker.serving.requests import check_request
@@ -199,20 +199,12 @@ class DataPlane:
             return recommender.shed(request, f"overloaded: {self._waiting} lists are being made or wait")
         assert self._executor is not None
         job = ListJob(recommender, request, now, recipe.budget.queue / 1_000 if recipe else total_s)
-        making = asyncio.get_running_loop().run_in_executor(self._executor, self._make, job)
-        done, _ = await asyncio.wait((making,), timeout=total_s)
-        if done:
-            answer = making.result()
-            assert answer is not None, "it is given up by nobody else"
-            return answer
-        job.given_up = True
-        making.add_done_callback(forget)
-        return recommender.shed(request, f"no list within {total_s * 1_000:.0f} ms")
+        self._executor.submit(job.run, self._make)
+        answer = await job.wait(total_s)
+        return answer or recommender.shed(request, f"no list within {total_s * 1_000:.0f} ms")
 
-    def _make(self, job: ListJob) -> Answer | None:
-        """In the thread that makes lists: make one, unless nobody waits for it anymore."""
-        if job.given_up:
-            return None
+    def _make(self, job: ListJob) -> Answer:
+        """In the thread that makes lists."""
         began = self._busy_since = monotonic()
         try:
             waited = began - job.queued
