@@ -1,6 +1,6 @@
 """The log stage: what is kept of an answer. Turning it into the served list's text waits for the log's own thread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
@@ -8,38 +8,28 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.clock import from_us
-from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.contract import Candidate, RecommendationRequest, RecommendationResponse, RuleEffect, ServedList
+from tastemaker.serving.making import Made
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.records import ListRecord
 from tastemaker.serving.replay.tracing import TraceInput, trace_of
-from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.stages.explain import plain
-from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.stages.runner import StageClock
-from tastemaker.serving.trail import Trail
 
 __all__ = ["LogInput", "keep", "served_list"]
 
 
 @dataclass(frozen=True, eq=False)
 class LogInput:
-    """What the stage is given.
+    """What the stage is given; nothing that keeps a whole catalogue in memory, for many may wait for their text.
 
     Attributes:
         request: as it came.
         response: the answer.
-        candidates: all that were ranked, best first.
-        scores: float32 ``[n]``.
-        features: float32 ``[n, features]``, or ``[0, 0]``.
+        made: the list.
         names: of the features.
         item_ids: of the catalogue, by row.
-        histories: by history view, the shopper's events as they were read.
-        removed: by rule, how many items it took out or moved.
-        listed: what the rerank stage made of the candidates; None where it had nothing to do.
-        trail: how the candidates were scored; None where they were taken as they were at hand.
         recipe: of the surface.
-        facts: of the catalogue, as the rules saw it.
         trained: float32 ``[rows, dimension]``, the release's own vectors.
         now_us: the moment as of which features were read.
         clock: of the list.
@@ -47,17 +37,10 @@ class LogInput:
 
     request: RecommendationRequest
     response: RecommendationResponse
-    candidates: Blend
-    scores: npt.NDArray[np.float32]
-    features: npt.NDArray[np.float32]
+    made: Made
     names: tuple[str, ...]
     item_ids: Sequence[str]
-    histories: Mapping[str, tuple[tuple[str, str, int], ...]]
-    removed: Mapping[str, int]
-    listed: ListedOrder | None
-    trail: Trail | None
     recipe: Recipe
-    facts: CatalogueFacts
     trained: npt.NDArray[np.float32]
     now_us: int
     clock: StageClock
@@ -70,13 +53,13 @@ def keep(given: LogInput) -> ListRecord:
 
 def served_list(given: LogInput) -> ServedList:
     """What is logged of an answer."""
-    response, ids = given.response, given.item_ids
+    made, response, ids = given.made, given.response, given.item_ids
     shown = tuple(item.item_id for item in response.items)
-    sources = given.candidates.sources
-    reranked = None if given.listed is None else given.listed.reranked
+    sources = made.candidates.sources
+    reranked = None if made.listed is None else made.listed.reranked
     found: dict[str, tuple[float, ...]] = {}
-    if len(given.features):
-        found = {item_id: tuple(plain(given.features[place])) for place, item_id in enumerate(shown)}
+    if len(made.features):
+        found = {item_id: tuple(plain(made.features[place])) for place, item_id in enumerate(shown)}
     return ServedList(
         request_id=response.request_id,
         served_at=from_us(given.now_us),
@@ -91,13 +74,13 @@ def served_list(given: LogInput) -> ServedList:
                 score=score,
             )
             for row, by, score in zip(
-                given.candidates.rows.tolist(), given.candidates.scores.tolist(), given.scores.tolist(), strict=True
+                made.candidates.rows.tolist(), made.candidates.scores.tolist(), made.scores.tolist(), strict=True
             )
         ),
         features=found,
-        feature_names=given.names if len(given.features) else (),
-        histories=dict(given.histories),
-        rules=dict(given.removed),
+        feature_names=given.names if len(made.features) else (),
+        histories={**made.shopper.histories, **made.shopper.exposure.read},
+        rules=dict(made.removed or {}),
         items=shown,
         item_sources=tuple(item.source for item in response.items),
         reasons=tuple(item.reason for item in response.items),
@@ -111,11 +94,10 @@ def served_list(given: LogInput) -> ServedList:
             TraceInput(
                 given.recipe,
                 ids,
-                given.candidates,
-                given.features,
-                given.trail,
-                given.listed,
-                given.facts,
+                made.candidates,
+                made.features,
+                made.trail,
+                made.listed,
                 given.trained,
             )
         ),
@@ -124,9 +106,10 @@ def served_list(given: LogInput) -> ServedList:
 
 def _effects(given: LogInput) -> tuple[RuleEffect, ...]:
     """What rules and policy did; worked out only here, off every request's path."""
-    if given.listed is None:
+    listed, ids = given.made.listed, given.item_ids
+    if listed is None:
         return ()
     return tuple(
-        RuleEffect(item_id=given.item_ids[effect.row], rule=effect.rule, before=effect.before, after=effect.after)
-        for effect in given.listed.reranked.effects
+        RuleEffect(item_id=ids[effect.row], rule=effect.rule, before=effect.before, after=effect.after)
+        for effect in listed.reranked.effects
     )
