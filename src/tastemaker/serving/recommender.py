@@ -271,21 +271,13 @@ class Recommender:
             LogInput(
                 request,
                 response,
-                made.candidates,
-                made.scores,
-                made.features,
+                made,
                 self._logged,
                 order.state.catalogue.item_ids,
-                {**made.shopper.histories, **made.shopper.exposure.read},
-                made.removed or {},
-                made.listed,
-                made.trail,
                 order.recipe,
-                order.rules.compiled.facts,
                 self._release.retrieval.catalogue.vectors,
                 order.now_us,
                 clock,
-                made.kept,
             ),
         )
         return response, record

@@ -11,7 +11,6 @@ from tastemaker.retrieval.blend import Blend
 from tastemaker.serving.recipe import Recipe
 from tastemaker.serving.replay.packing import pack
 from tastemaker.serving.replay.trace import DISCOUNT, TEXT, Facts, Trace
-from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.stages.rerank import ListedOrder
 from tastemaker.serving.trail import Trail
 
@@ -37,7 +36,6 @@ class TraceInput:
         features: float32 ``[n, features]`` of the logged candidates, or ``[0, 0]``.
         trail: how they were scored; None where they were taken as they were at hand.
         listed: what the rerank stage made of them; None where it had nothing to do.
-        facts: of the catalogue, as the rules saw it.
         trained: float32 ``[rows, dimension]``, the release's own vectors.
     """
 
@@ -47,7 +45,6 @@ class TraceInput:
     features: _Floats
     trail: Trail | None
     listed: ListedOrder | None
-    facts: CatalogueFacts
     trained: _Floats
 
 
@@ -98,7 +95,7 @@ def _values(given: TraceInput, places: npt.NDArray[np.intp]) -> tuple[tuple[str,
 def _facts(given: TraceInput, listed: ListedOrder, with_vectors: bool) -> Facts:
     order, told = listed.order, listed.given
     numbers = np.stack([told.prices, told.age_days, told.stock, told.margins], axis=1)[order]
-    paths, brands = given.facts.category_paths, given.facts.brand_names
+    paths, brands = listed.facts.category_paths, listed.facts.brand_names
     categories, category = _indexed(told.categories[order], paths)
     brand_names, brand = _indexed(told.brands[order], brands)
     changed = np.zeros(0, dtype=np.int64)

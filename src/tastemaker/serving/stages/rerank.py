@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from tastemaker.features.semantics import DAY_US
 from tastemaker.retrieval.catalogue import Catalogue
+from tastemaker.serving.rerank.catalogue_facts import CatalogueFacts
 from tastemaker.serving.rerank.compiled_rules import ActiveRules
 from tastemaker.serving.rerank.given import RerankInput
 from tastemaker.serving.rerank.policy import RerankPolicy
@@ -56,12 +57,14 @@ class ListedOrder:
         listed: how many are of the list.
         reranked: the list, and what each rule did to it.
         given: what it was made from, in the order of the ranking.
+        facts: of the catalogue, which its categories and brands are numbers of.
     """
 
     order: npt.NDArray[np.int64]
     listed: int
     reranked: Reranked
     given: RerankInput
+    facts: CatalogueFacts
 
 
 def rerank_list(given: RerankStageInput) -> ListedOrder | None:
@@ -104,4 +107,5 @@ def listed_order(given: RerankInput, policy: RerankPolicy | None, rules: ActiveR
     reranked = rerank(given, policy or _RULES_ALONE, rules, seed, k)
     others = np.ones(len(given), dtype=np.bool_)
     others[reranked.order] = False
-    return ListedOrder(np.concatenate([reranked.order, np.flatnonzero(others)]), len(reranked.order), reranked, given)
+    order = np.concatenate([reranked.order, np.flatnonzero(others)])
+    return ListedOrder(order, len(reranked.order), reranked, given, rules.compiled.facts)
