@@ -102,6 +102,9 @@ def create_model_app(
         body, media_type = metrics.render()
         return Response(body, media_type=media_type)
 
+    async def root(request: Request) -> Response:  # v1's question whether the server is live
+        return json_response({"status": "alive", "model": kind.name, "see": f"/v2/models/{kind.name}"})
+
     async def unknown(request: Request) -> Response:
         raise ApiProblem(
             404,
@@ -121,6 +124,7 @@ def create_model_app(
             *v1_paths(model, _predict(kind, plane)),
             *v2_paths(model, _infer(kind, plane)),
             Route("/metrics", render, methods=["GET"]),
+            Route("/", root, methods=["GET"]),
         ],
         lifespan=lifespan,
         exception_handlers={HTTPException: refused},
