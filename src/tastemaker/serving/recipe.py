@@ -146,6 +146,8 @@ class Recipe(_Strict):
             raise ValueError(f"order: {unasked[0]} is no source of this surface; add it to sources, or leave it out")
         if "in_category" in self.filters and "category" not in self.requires:
             raise ValueError("filters: in_category needs the request's category; add category to requires")
+        if "in_catalogue" not in self.filters:
+            raise ValueError("filters: a list without in_catalogue could name what was removed; add it")
         if self.rerank is not None and "rerank" not in self.stages:
             raise ValueError("rerank: the stage is not among stages; add it, or leave rerank out")
         return self

@@ -50,6 +50,7 @@ def test_a_directory_that_is_not_there_is_told_with_its_setting(tmp_path: Path) 
         (VALID.replace("{trending: 5}", "{cellar: 5}"), "sources.cellar", "two_tower"),
         (VALID.replace("{trending: 5}", "{trending: 0}"), "sources.trending", "use of"),
         (VALID + "stages: [context, sorting]", "stages.1", "candidates"),
+        (VALID + "filters: [available]", "filters", "add it"),
         (VALID + "stages: [candidates, context, filtering, explain, log]", "stages", "in the order"),
         (VALID + "stages: [context, candidates, filtering, log]", "stages", "explain"),
         (VALID.replace("{trending: 1}", "{rank: 1}"), "order.rank", "ranker, text"),
