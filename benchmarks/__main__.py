@@ -11,6 +11,8 @@ from rich.console import Console
 from benchmarks import (
     candidate_index,
     demo,
+    drift_power,
+    drift_scale,
     faults,
     freshness,
     index_table,
@@ -31,6 +33,8 @@ from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "demo": demo.run,
+    "drift_power": drift_power.run,
+    "drift_scale": drift_scale.run,
     "faults": faults.run,
     "freshness": freshness.run,
     "index": candidate_index.run,

@@ -16,25 +16,27 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 from prefect.states import Completed, State
 
-from monitoring.drift import HTML_NAME, write_drift_report
+from monitoring.drift import HTML_NAME
+from monitoring.drift_window import measure_window
 from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.features.audit.leak_check import check_services
-from tastemaker.features.audit.leaks import Telling, find_leaks, require_no_leak
+from tastemaker.features.audit.leaks import Telling, require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.promotion.assess import assess
+from tastemaker.promotion.assess import assess_release
 from tastemaker.promotion.bento import build_bento
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
+from tastemaker.promotion.gathered import gathered, keep_assessment, keep_leaks, quality_figures, ranking_leaks
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import load_policy
 from tastemaker.promotion.releases import Release, ReleaseRegistry
-from tastemaker.promotion.samples import measure_parity, ranking_features, recent_pairs
+from tastemaker.promotion.samples import measure_parity
 from tastemaker.promotion.verdict import Verdict
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
@@ -93,25 +95,32 @@ def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
     real = ranking_set.labels >= 0
     lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
     columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    return find_leaks(columns, ranking_set.labels[real], lists, seed=seed)
+    tellings, leaks = ranking_leaks(columns, ranking_set.labels[real], lists, seed)
+    keep_leaks(trained.directory, leaks)
+    return tellings
 
 
 @task(cache_policy=NO_CACHE, task_run_name="evaluate beside baselines and champion")
 def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, seed: int) -> EvaluationReport:
-    report = assess(settings, directory, cut, days, seed=seed)
+    report = keep_assessment(directory, assess_release(settings, directory, cut, days, seed=seed))
     create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
     return report
 
 
 @task(cache_policy=NO_CACHE, task_run_name="measure drift")
 def _drift(settings: Settings, cut: datetime, days: int, seed: int, directory: Path) -> DriftSummary:
-    lake = Lake(settings.lake_dir)
-    reference, current = (
-        ranking_features(settings, recent_pairs(lake, at, _SAMPLE_ROWS, seed, days))
-        for at in (cut, cut + timedelta(days=days))
+    champion = ReleaseRegistry(settings).champion()
+    return measure_window(
+        settings,
+        directory,
+        cut=cut,
+        start=cut,
+        end=cut + timedelta(days=days),
+        release=champion.release if champion else None,
+        rows=_SAMPLE_ROWS,
+        figures=quality_figures(directory.with_name("release")),
+        seed=seed,
     )
-    labels = (f"at the cut, {cut:%Y-%m-%d}", f"{days} days later")
-    return write_drift_report(reference, current, directory, labels=labels, seed=seed)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="measure train/serve parity")
@@ -130,7 +139,8 @@ def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
 @task(cache_policy=NO_CACHE, task_run_name="register the release")
 def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Verdict, reports: Path) -> Release:
     registry = ReleaseRegistry(settings)
-    release = registry.register(trained, evidence, verdict, attachments=sorted(reports.glob("*.html")))
+    attachments = sorted([*reports.glob("*.html"), *reports.glob("drift.*.json")])
+    release = registry.register(trained, evidence, verdict, attachments=attachments)
     published = settings.reports_dir / release.id
     published.mkdir(parents=True, exist_ok=True)
     for path in reports.iterdir():
@@ -222,7 +232,10 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             lineage=lineage,
             champion=champion.release if champion else None,
             files=files,
+            **gathered(release_dir, settings.repository, trained.card.interactions),
         )
+        if evidence.conduct is not None and evidence.conduct.segments:
+            create_table_artifact(evidence.conduct.rows(), key="segments", description="NDCG by segment of shoppers")
         verdict = _judge(settings, policy, evidence)
         release = _register(settings, release_dir, evidence, verdict, report_dir)
     finally:

@@ -10,8 +10,10 @@ from tastemaker.cli import (
     data,
     dead_letters,
     demo,
+    drift,
     evaluate,
     features,
+    gate,
     keys,
     lake,
     models,
@@ -51,6 +53,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
+app.command("gate")(gate.gate)
+app.add_typer(drift.app, name="drift")
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)
