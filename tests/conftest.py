@@ -1,6 +1,7 @@
 import atexit
 import logging
 import os
+from typing import Any
 
 # Chooses how it keeps values when it is imported: before Feast, whose import switches the process to shared files, in
 # which the counters of one test would be there in the next.
@@ -18,13 +19,14 @@ def pytest_sessionfinish() -> None:
     logging.disable()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `make test`, which runs two processes: files stay whole, and one process has all that start processes.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `make test`, which runs two processes: files stay whole, and one process has all that start servers."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    That one is the longest, so it comes first.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)  # stable
-    for item in items:
-        name = "e2e" if item.get_closest_marker("e2e") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(name))
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "servers" if file.startswith(("tests/e2e/", "tests/contract/")) else file
+
+    return Scheduling(config, log)
