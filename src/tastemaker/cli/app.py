@@ -17,6 +17,8 @@ from tastemaker.cli import (
     lake,
     models,
     recommend,
+    releases,
+    rollout,
     rules,
     stack,
     why,
@@ -52,7 +54,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
-app.add_typer(models.releases, name="releases")
+app.add_typer(releases.app, name="releases")
+app.add_typer(rollout.app, name="rollout")
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)
