@@ -7,6 +7,7 @@ import typer
 
 from tastemaker import __version__
 from tastemaker.cli import (
+    approve,
     data,
     dead_letters,
     demo,
@@ -51,6 +52,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)
