@@ -1,6 +1,11 @@
-"""What a training run keeps on its way, so that the next one goes on where a killed one ended."""
+"""What a training run keeps, so that the next one from the same inputs goes on where it ended.
+
+A run that was killed is finished by the next one; one that ended is judged anew without being trained anew, by another
+policy or on newer data. The newest few are kept.
+"""
 
 import json
+import os
 import shutil
 import uuid
 from datetime import timedelta
@@ -19,6 +24,7 @@ CACHED: dict[str, Any] = {
     "cache_key_fn": lambda _context, parameters: parameters["key"],
     "cache_expiration": timedelta(days=14),
 }
+_KEPT = 3
 
 
 class KeptRun:
@@ -37,6 +43,7 @@ class KeptRun:
         if not token.exists():
             replace_file(token, uuid.uuid4().hex.encode())
         self._token = token.read_text()
+        os.utime(self._work)  # used last
 
     @property
     def release_dir(self) -> Path:
@@ -75,6 +82,8 @@ class KeptRun:
         """Say that the release is whole."""
         replace_file(self._work / "trained.json", json.dumps(hash_tree(self.release_dir)).encode())
 
-    def remove(self) -> None:
-        """Remove all of it, once what counts is in the registry."""
-        shutil.rmtree(self._work, ignore_errors=True)
+    def prune_others(self) -> None:
+        """Remove all but this run and the newest of the others; what counts of them is in the registry."""
+        others = [path for path in self._work.parent.iterdir() if path.is_dir() and path != self._work]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT - 1 :]:
+            shutil.rmtree(path, ignore_errors=True)

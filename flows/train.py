@@ -1,8 +1,8 @@
 """Train, evaluate, judge and register a release; promote it if the gate passes.
 
 A gate that says no ends the run as ``Blocked``: a completed run with a verdict, not a failure. A feature that knows
-the label fails the run before anything is trained. A run that was killed or failed leaves what it made; the next run
-from the same data, code and parameters goes on from it.
+the label fails the run before anything is trained. What a run makes is kept under a key of its inputs: the next run
+from the same data, code and parameters goes on from it, or judges it anew without training it anew.
 """
 
 import shutil
@@ -267,27 +267,23 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         verdict = _judge(settings, policy, evidence)
         release = _register(settings, release_dir, evidence, verdict, report_dir)
         create_markdown_artifact(lineage_markdown(release), key="lineage", description=release.id)
-        return _conclude(settings, kept, report, verdict, release, promote=promote)
+        kept.prune_others()
+        return _conclude(settings, report, release, promote=promote)
     finally:
         sole.release()
 
 
-def _conclude(
-    settings: Settings, kept: KeptRun, report: EvaluationReport, verdict: Verdict, release: Release, *, promote: bool
-) -> State[Any]:
-    """What follows from the verdict; what the run kept on its way goes when that is done, as the registry has it."""
+def _conclude(settings: Settings, report: EvaluationReport, release: Release, *, promote: bool) -> State[Any]:
+    """What follows from the verdict."""
+    verdict = release.verdict
     ndcg = report.models[report.reference]["ndcg"].value if report.models else float("nan")
     if not verdict.passed:
-        kept.remove()
         reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
         return Completed(name="Blocked", message=f"{release.id}, {verdict.decision}: {reasons}")
     if not promote:
-        kept.remove()
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
     if verdict.approval == "required":
         asked = _ask_a_person(release.id)
-        kept.remove()
         return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
     bento = _promote(settings, release.id)
-    kept.remove()
     return Completed(name="Promoted", message=f"{bento}, NDCG@{report.k} {ndcg:.3f}")
