@@ -28,6 +28,7 @@ DEFAULT_SCHEDULES = {
     "train/default": "0 3 * * *",
     "materialize/default": "30 * * * *",
     "check-drift/default": "15 */6 * * *",
+    "watch-rollout/default": "*/5 * * * *",
     "retain/default": "0 1 * * *",
 }
 DEPLOYMENTS = (*DEFAULT_SCHEDULES, "promote/default")  # a promotion is asked for, never due

@@ -10,11 +10,13 @@ from prefect.deployments import run_deployment
 from prefect.states import Completed, State
 from pydantic import Field
 
+from flows.on_call import DUE, HOOKS
 from flows.retrying import RETRIES
 from flows.sole import SoleRun
 from monitoring.drift import HTML_NAME, write_drift_report
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.lake.tables import Lake
+from tastemaker.observability.telling import tell_drift
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.retrain import Retrain, retrain_once
 from tastemaker.promotion.samples import ranking_features, recent_pairs
@@ -26,7 +28,7 @@ _SAMPLE_ROWS = 5_000
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="compare with {release.id}")
-def _measure(settings: Settings, release: Release, days: int, seed: int) -> DriftSummary:
+def _measure(settings: Settings, release: Release, days: int, seed: int) -> tuple[DriftSummary, str]:
     lake, now = Lake(settings.lake_dir), settings.clock.now()
     cut = release.lineage.data_to
     reference, current = (
@@ -45,11 +47,10 @@ def _measure(settings: Settings, release: Release, days: int, seed: int) -> Drif
         for one in sorted(summary.columns, key=lambda one: one.status != "drifted")
     ]
     create_table_artifact(rows, key="drift", description=f"Features now beside those of {release.id}")
-    if summary.report:
-        create_link_artifact(
-            f"{settings.reports_url}/drift/{name}/{HTML_NAME}", "Drift report", key="live-drift-report"
-        )
-    return summary
+    link = f"{settings.reports_url}/drift/{name}/{HTML_NAME}" if summary.report else ""
+    if link:
+        create_link_artifact(link, "Drift report", key="live-drift-report")
+    return summary, link
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="start a training")
@@ -65,6 +66,7 @@ def _retrain(settings: Settings, reason: str, cooldown: timedelta) -> Retrain | 
     name="check-drift",
     description="Compare what is served with what the champion learned from.",
     log_prints=True,
+    **HOOKS,
 )
 def check_drift_flow(
     days: Annotated[int, Field(ge=1, le=365)] = 7,
@@ -96,8 +98,18 @@ def check_drift_flow(
             return Completed(
                 name="NoChampion", message="no release is in production, so there is nothing to drift from"
             )
-        summary = _measure(settings, registry.get(champion.release), days, seed)
+        summary, link = _measure(settings, registry.get(champion.release), days, seed)
         found = _words(summary, max_share)
+        tell_drift(
+            settings,
+            "features",
+            drifted=summary.drifted,
+            compared=summary.checked,
+            alarm=bool(found),
+            error=summary.error,
+            report=link,
+            lasts=DUE["check-drift"],
+        )
         if not found:
             return Completed(
                 name="Stable", message=f"{len(summary.columns)} features are as {champion.release} knows them"
@@ -116,7 +128,6 @@ def _words(summary: DriftSummary, max_share: float) -> str:
     """What drifted; empty when it is within bounds. What cannot be measured counts as drift."""
     if summary.error:
         return f"drift cannot be measured: {summary.error}"
-    drifted = [one.column for one in summary.columns if one.status == "drifted"]
-    if len(drifted) <= max_share * len(summary.columns):
+    if summary.share <= max_share:
         return ""
-    return f"{len(drifted)} of {len(summary.columns)} features drifted: {', '.join(drifted[:5])}"
+    return f"{len(summary.drifted)} of {summary.checked} features drifted: {', '.join(summary.drifted[:5])}"

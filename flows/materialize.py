@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 
+from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.sole import SoleRun
 from tastemaker.settings import Settings
@@ -22,7 +23,7 @@ def _materialize(settings: Settings, end: datetime, refit_content: bool) -> list
     return list(materialize(settings, end, refit_content=refit_content))
 
 
-@flow(name="materialize", description="Bring batch feature views from the lake into the online store.")
+@flow(name="materialize", description="Bring batch feature views from the lake into the online store.", **HOOKS)
 def materialize_flow(end: datetime | None = None, refit_content: bool = False) -> State[Any]:
     """Bring content vectors up to date, and materialise every batch feature view.
 

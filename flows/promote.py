@@ -16,10 +16,10 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.retrying import RETRIES
+from flows.live import go_live
+from flows.on_call import HOOKS
 from flows.showing import lineage_markdown
 from tastemaker.promotion.approval import Approval, ask, decide_approval, read_approval
-from tastemaker.promotion.bento import build_bento
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.settings import Settings
 
@@ -59,33 +59,26 @@ def _note(settings: Settings, release: Release, answer: Decision) -> Approval:
     )
 
 
-@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="build the Bento and promote")
-def _promote(settings: Settings, release: str) -> str:
-    registry = ReleaseRegistry(settings)
-    champion = registry.champion()
-    if champion is not None and champion.release == release:  # a run that was killed had come this far
-        return champion.bento
-    registry.require_promotable(release)
-    return registry.promote(release, build_bento(settings, release)).bento
-
-
 @flow(
     name="promote",
     description="Promote a release that passed the gate; wait for a person where its policy wants one.",
     log_prints=True,
+    **HOOKS,
 )
 def promote_flow(
     release: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")],
     patience_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 72.0,
+    rollout: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = "default",
 ) -> State[Any]:
     """Make a release the champion.
 
     Args:
         release: its id.
         patience_hours: how long a person has for an answer, in hours; none is a rejection.
+        rollout: policy in ``monitoring/rollout/`` of the steps that it takes; empty: it goes live at once.
 
     Returns:
-        A completed state named ``Promoted`` or ``Rejected``.
+        A completed state named ``Promoted``, ``RollingOut`` or ``Rejected``.
 
     Raises:
         GateRejected: it did not pass, was compared with another champion, or its files changed.
@@ -98,7 +91,8 @@ def promote_flow(
         create_markdown_artifact(standing.line(), key="approval", description=release)
         if standing.decision != "approve":
             return Completed(name="Rejected", message=standing.line())
-    return Completed(name="Promoted", message=_promote(settings, release))
+    name, message = go_live(settings, release, rollout)
+    return Completed(name=name, message=message)
 
 
 def _ask(settings: Settings, release: Release, patience: timedelta) -> Approval:

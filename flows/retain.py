@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, State
 from pydantic import Field
 
+from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.sole import SoleRun
 from tastemaker.lake.maintenance import compact, vacuum
@@ -61,6 +62,7 @@ def _newest(path: Path) -> float:
     name="retain",
     description="Compact the lake, and remove what was kept for long enough.",
     log_prints=True,
+    **HOOKS,
 )
 def retain_flow(
     keep_rows_days: Annotated[int | None, Field(ge=1, description="Events and served lists; empty keeps all.")] = None,

@@ -20,6 +20,8 @@ from prefect.states import Completed, State
 from pydantic import Field
 
 from flows.kept import CACHED, KeptRun
+from flows.live import go_live
+from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.showing import lineage_markdown
 from flows.sole import SoleRun
@@ -31,8 +33,8 @@ from tastemaker.features.audit.leak_check import check_services
 from tastemaker.features.audit.leaks import Telling, find_leaks, require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
+from tastemaker.observability.telling import tell_gate
 from tastemaker.promotion.assess import assess
-from tastemaker.promotion.bento import build_bento
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
 from tastemaker.promotion.hashing import hash_tree
@@ -137,6 +139,8 @@ def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
     gates = settings.repository / "monitoring" / "gates"
     verdict = decide(load_policy(gates / f"{policy}.yaml"), evidence, now=settings.clock.now(), decided_by="gate")
     create_markdown_artifact(verdict.markdown(), key="verdict", description=f"{evidence.release}: {verdict.decision}")
+    reasons = [f"{check.name}: {check.summary}" for check in verdict.failures]
+    tell_gate(settings, policy, release=evidence.release, passed=verdict.passed, reasons=reasons)
     return verdict
 
 
@@ -159,11 +163,11 @@ def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Ve
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
-def _ask_a_person(release: str) -> str:
+def _ask_a_person(release: str, rollout: str) -> str:
     """Start the flow that waits for the decision; once, however often this is tried."""
     run = run_deployment(
         "promote/default",
-        parameters={"release": release},
+        parameters={"release": release, "rollout": rollout},
         timeout=0,
         as_subflow=False,
         idempotency_key=f"promote-{release}",
@@ -172,17 +176,11 @@ def _ask_a_person(release: str) -> str:
     return str(run.name)
 
 
-@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="build the Bento and promote")
-def _promote(settings: Settings, release: str) -> str:
-    registry = ReleaseRegistry(settings)
-    registry.require_promotable(release)
-    return registry.promote(release, build_bento(settings, release)).bento
-
-
 @flow(
     name="train",
     description="Train, evaluate, judge and register a release; promote it if the gate passes.",
     log_prints=True,
+    **HOOKS,
 )
 def train_flow(  # noqa: PLR0917 - Prefect passes them by name
     cut: datetime | None = None,
@@ -190,6 +188,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
     policy: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default",
     seed: Annotated[int, Field(ge=0)] = 1,
     promote: bool = True,
+    rollout: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = "default",
     warm_start: bool = False,
     parameters: TrainingParameters | None = None,
 ) -> State[Any]:
@@ -200,13 +199,14 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         test_days: length of the window after the cut that the release is evaluated on.
         policy: name of a policy in ``monitoring/gates/``.
         seed: of all that is random in training.
-        promote: whether a release that passed becomes champion.
+        promote: whether a release that passed goes live.
+        rollout: policy in ``monitoring/rollout/`` of the steps that it takes beside the champion; empty: at once.
         warm_start: whether the towers start from the champion's, which takes a fraction of the time.
         parameters: of the release; the defaults when left out.
 
     Returns:
-        A completed state named ``Promoted``, ``Passed``, ``AwaitingApproval``, ``Blocked``, or ``Skipped`` when another
-        run is at it.
+        A completed state named ``Promoted``, ``RollingOut``, ``Passed``, ``AwaitingApproval``, ``Blocked``, or
+        ``Skipped`` when another run is at it.
     """
     settings = Settings.from_env()
     if cut is None:
@@ -268,22 +268,22 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         release = _register(settings, release_dir, evidence, verdict, report_dir)
         create_markdown_artifact(lineage_markdown(release), key="lineage", description=release.id)
         kept.prune_others()
-        return _conclude(settings, report, release, promote=promote)
+        return _conclude(settings, report, release, rollout if promote else None)
     finally:
         sole.release()
 
 
-def _conclude(settings: Settings, report: EvaluationReport, release: Release, *, promote: bool) -> State[Any]:
-    """What follows from the verdict."""
+def _conclude(settings: Settings, report: EvaluationReport, release: Release, rollout: str | None) -> State[Any]:
+    """What follows from the verdict; without a rollout policy, nothing does."""
     verdict = release.verdict
     ndcg = report.models[report.reference]["ndcg"].value if report.models else float("nan")
     if not verdict.passed:
         reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
         return Completed(name="Blocked", message=f"{release.id}, {verdict.decision}: {reasons}")
-    if not promote:
+    if rollout is None:
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
     if verdict.approval == "required":
-        asked = _ask_a_person(release.id)
+        asked = _ask_a_person(release.id, rollout)
         return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
-    bento = _promote(settings, release.id)
-    return Completed(name="Promoted", message=f"{bento}, NDCG@{report.k} {ndcg:.3f}")
+    name, what = go_live(settings, release.id, rollout)
+    return Completed(name=name, message=f"{what}, NDCG@{report.k} {ndcg:.3f}")
