@@ -10,6 +10,8 @@ from rich.console import Console
 
 from benchmarks import (
     candidate_index,
+    changed_list,
+    chaos,
     demo,
     faults,
     freshness,
@@ -24,12 +26,15 @@ from benchmarks import (
     replay,
     scale_out,
     serving,
+    sustained,
     training_set,
     two_tower,
 )
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
+    "changed_list": changed_list.run,
+    "chaos": chaos.run,
     "demo": demo.run,
     "faults": faults.run,
     "freshness": freshness.run,
@@ -46,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "replay": replay.run,
     "scale_out": scale_out.run,
     "serving": serving.run,
+    "sustained": sustained.run,
     "training_set": training_set.run,
     "two_tower": two_tower.run,
 }
