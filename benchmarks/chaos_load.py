@@ -39,15 +39,20 @@ class Asked:
     deadline_ms: float
 
 
-def asked(requests: Sequence[RecommendationRequest]) -> list[Asked]:
-    """The requests of a load, written beforehand."""
+def asked(requests: Sequence[RecommendationRequest], deadline_ms: float | None = None) -> list[Asked]:
+    """The requests of a load, written beforehand.
+
+    Args:
+        requests: what is wanted.
+        deadline_ms: for all of them, in milliseconds; None for the budget of each one's surface.
+    """
     recipes = load_recipes()
     return [
         Asked(
             post_request("/v1/recommend", msgspec.json.encode(request)),
             request.k if recipes[request.surface].fill else 1,
             request.k,
-            recipes[request.surface].budget.total,
+            deadline_ms or recipes[request.surface].budget.total,
         )
         for request in requests
     ]

@@ -71,7 +71,8 @@ def broken(
     *,
     seconds: float,
     per_second: float,
-    told: Callable[[Row], None],
+    told: Callable[[Row], None] = lambda row: None,
+    deadline_ms: float | None = None,
 ) -> list[Row]:
     """Each fault in turn, under one load that goes on all the time.
 
@@ -82,13 +83,14 @@ def broken(
         seconds: how long each lasts.
         per_second: requests that are due.
         told: of each row, when it is there.
+        deadline_ms: of all requests; None for the budget of each one's surface.
 
     Raises:
         SystemExit: a part ended that nobody killed.
     """
     shop = shop_of(stack.settings)
     ports = [stack.ports[name] for name in names]
-    requests = asked(shop.requests(4_000, seed=1))
+    requests = asked(shop.requests(4_000, seed=1), deadline_ms)
     rows = []
     with Shoppers(stack, shop), ChaosLoad(ports, requests, per_second, set(shop.items)).running() as load:
         _well(load, perf_counter(), _BEFORE_S)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -171,7 +171,8 @@ def chaos_stack(
     """A stack that serves: store, broker, collector and worker run; recommenders are for the caller to start.
 
     Args:
-        prepared: a home with a lake, a feature plan and a clock; it is copied.
+        prepared: a home with a lake, a feature plan and a clock; it is copied, and gets the store's files, which take
+            longest to make.
         release: the directory of a release; it is copied.
         store: what the online store is.
         proxied: whether store and broker are behind proxies, so that they can be slow.
@@ -199,12 +200,34 @@ def chaos_stack(
         if uses_standin(settings):
             raise SystemExit("this needs Apache Kafka: install Java 17 and run `make setup`")
         stack = ChaosStack(settings, store, store_port, broker_port, Path(scratch) / release.name)
-        try:
+        with _ended_by_sigterm(), closing(stack):
             stack.start_proxies()
             stack.start_and_wait(*(name for name in stack.names if name in {"store", "broker"}))
             ensure_topics(settings)
-            rebuild_online(settings)
+            _fill(stack, prepared, store_port)
             stack.start_and_wait("collector", *stack.workers)
             yield stack
-        finally:
-            stack.close()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Whoever ends the run ends what it has started as well."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(1)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fill(stack: ChaosStack, prepared: Path, store_port: int) -> None:
+    """Build the online state, not through the proxy, unless an earlier run has left it."""
+    kept, files = prepared / "store", stack.settings.home / "store"
+    if "store" not in stack.names:
+        rebuild_online(stack.settings)
+    elif not kept.exists():
+        rebuild_online(stack.settings.model_copy(update={"online_store": f"redis://127.0.0.1:{store_port}/0"}))
+        shutil.copytree(files, kept)  # all that the server has confirmed is there
