@@ -1,7 +1,7 @@
 """Validates Kubernetes objects against the vendored schemas of the projects, made strict.
 
-A field that a schema does not know is refused, as the API server does with ``fieldValidation=Strict``; without it the
-server drops the field silently. What only the server can judge (CEL rules, webhooks) is left to the tests on a real one.
+A field that a schema does not know is refused, as the API server does with ``fieldValidation=Strict``; without it
+the server drops it silently. What only the server can judge (CEL rules, webhooks) is left to the tests on a real one.
 """
 
 import json
