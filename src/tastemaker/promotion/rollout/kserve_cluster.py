@@ -12,7 +12,18 @@ from typing import Any, Final, Protocol
 
 from tastemaker.errors import RolloutError
 
-__all__ = ["DEPLOYMENTS", "GRAPHS", "PODS", "SERVICES", "Cluster", "ClusterConflict", "KubernetesCluster", "Resource"]
+__all__ = [
+    "DEPLOYMENTS",
+    "GRAPHS",
+    "KNATIVE",
+    "PODS",
+    "SERVICES",
+    "Cluster",
+    "ClusterConflict",
+    "KubernetesCluster",
+    "Object",
+    "Resource",
+]
 
 Object = dict[str, Any]
 
@@ -28,6 +39,7 @@ class Resource:
 
 SERVICES: Final = Resource("serving.kserve.io", "v1beta1", "inferenceservices")
 GRAPHS: Final = Resource("serving.kserve.io", "v1alpha1", "inferencegraphs")
+KNATIVE: Final = Resource("serving.knative.dev", "v1", "services")
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
 PODS: Final = Resource("", "v1", "pods")
 

@@ -10,8 +10,14 @@ from collections.abc import Callable
 from typing import Final
 
 from tastemaker.errors import RolloutError
-from tastemaker.promotion.rollout.kserve_cluster import SERVICES, Cluster, ClusterConflict, Object
-from tastemaker.promotion.rollout.kserve_objects import RELEASE, release_service, whole_per_cent, with_storage
+from tastemaker.promotion.rollout.kserve_cluster import KNATIVE, SERVICES, Cluster, ClusterConflict, Object
+from tastemaker.promotion.rollout.kserve_objects import (
+    RELEASE,
+    release_service,
+    storage_of,
+    whole_per_cent,
+    with_storage,
+)
 from tastemaker.promotion.rollout.kserve_waiting import Patience, condition
 from tastemaker.promotion.rollout.target import Split
 
@@ -66,7 +72,7 @@ class KnativeTarget:
         if service is None:
             return None
         split = _split_of(service)
-        behind = _behind(service)
+        behind = _behind(service, self._knative())
         if behind:
             raise RolloutError(f"{self._service} does not follow {split}: {behind}; apply a split, or wait")
         return split
@@ -153,8 +159,11 @@ class KnativeTarget:
 
     def _await(self) -> None:
         patience = self._patience()
-        while behind := _behind(self._now_there()):
+        while behind := _behind(self._now_there(), self._knative()):
             patience.wait(f"{self._service} does not follow what was asked for: {behind}")
+
+    def _knative(self) -> Object | None:
+        return self._cluster.get(KNATIVE, f"{self._service}-predictor")
 
     def _patience(self) -> Patience:
         return Patience(self._seconds, self._sleep, self._now)
@@ -179,20 +188,24 @@ def _split_of(service: Object) -> Split:
     return Split(champion, candidate or None, (share or 0) / 100 if candidate else 0.0)
 
 
-def _behind(service: Object) -> str:
-    """Why traffic is not what the service asks for; empty where it is."""
-    ready, why = condition(service, "Ready")
+def _behind(service: Object, knative: Object | None) -> str:
+    """Why traffic is not what the service asks for; empty where it is.
+
+    Knative's own object is asked: the InferenceService's status does not tell which version of itself it is of (its
+    ``observedGeneration`` is the other object's).
+    """
+    predictor = service["spec"]["predictor"]
+    if knative is None or storage_of(knative["spec"]["template"]["spec"]) != storage_of(predictor):
+        return "KServe has not told Knative; is its controller running?"
+    told = knative.get("status", {})
+    if told.get("observedGeneration", 0) < knative["metadata"]["generation"]:
+        return "Knative has not looked at it yet; is its controller running?"
+    newest = told.get("latestCreatedRevisionName")
+    if newest is None or newest != told.get("latestReadyRevisionName"):
+        return f"the newest revision {newest} is not ready: {condition(knative, 'Ready')[1] or 'no reason is given'}"
+    ready, why = condition(knative, "Ready")
     if not ready:
         return why
-    told = service.get("status", {}).get("components", {}).get("predictor", {})
-    newest, ready_one = told.get("latestCreatedRevision"), told.get("latestReadyRevision")
-    if newest is None or newest != ready_one:
-        return f"the newest revision {newest} is not ready; {ready_one} is"
-    share = service["spec"]["predictor"].get(_CANARY)
-    gets = sum(
-        entry.get("percent") or 0
-        for entry in told.get("traffic", ())
-        if entry.get("latestRevision") or entry.get("revisionName") == newest
-    )
-    wanted = 100 if share is None else share
+    gets = sum(entry.get("percent") or 0 for entry in told.get("traffic", ()) if entry.get("revisionName") == newest)
+    wanted = predictor.get(_CANARY, 100)
     return "" if gets == wanted else f"the newest revision {newest} gets {gets} % instead of {wanted} %"

@@ -24,6 +24,7 @@ __all__ = [
     "service_name",
     "split_of",
     "steps_of",
+    "storage_of",
     "whole_per_cent",
     "with_storage",
 ]
@@ -78,6 +79,20 @@ def with_storage(service: Object, uri: str) -> Object:
                     return made
     name = service["metadata"]["name"]
     raise RolloutError(f"the InferenceService {name} has no {_CONTAINER} with {_STORAGE}; apply the manifests again")
+
+
+def storage_of(pod_spec: Mapping[str, Any]) -> str:
+    """What a predictor, or a pod that was made of one, loads; empty where it does not say."""
+    return next(
+        (
+            str(variable.get("value", ""))
+            for container in pod_spec.get("containers", ())
+            if container.get("name") == _CONTAINER
+            for variable in container.get("env", ())
+            if variable.get("name") == _STORAGE
+        ),
+        "",
+    )
 
 
 def release_service(template: Object, name: str, release: str, uri: str) -> Object:
@@ -142,7 +157,8 @@ def graph_of(
             "maxReplicas": routers[1],
             "scaleMetric": "cpu",
             "scaleTarget": 70,
-            "timeout": 5,
+            # A call's own limit in the recommender is 5 s; the router has none by itself.
+            "routerTimeouts": {"serviceClient": 6, "serverRead": 10, "serverWrite": 10, "serverIdle": 60},
             "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}},
             "nodes": {_ROOT: node},
         },

@@ -12,6 +12,7 @@ from typing import Any
 from tastemaker.promotion.rollout.kserve_cluster import (
     DEPLOYMENTS,
     GRAPHS,
+    KNATIVE,
     PODS,
     SERVICES,
     ClusterConflict,
@@ -139,26 +140,38 @@ class TwinCluster:
         uri = predictor["containers"][0]["env"][0]["value"]
         ready = NEVER not in uri
         reason = {} if ready else {"message": "the release does not load"}
-        status["observedGeneration"] = told["generation"]
         status["conditions"] = [{"type": "Ready", "status": str(ready), **reason}]
-        if told["annotations"]["serving.kserve.io/deploymentMode"] != "Knative":
+        if told["annotations"]["serving.kserve.io/deploymentMode"] == "Knative":
+            self._knative(found, uri, status["conditions"])
+
+    def _knative(self, service: dict[str, Any], uri: str, conditions: list[dict[str, Any]]) -> None:
+        """KServe tells Knative, and Knative makes a revision of each new template."""
+        name, share = (
+            f"{service['metadata']['name']}-predictor",
+            service["spec"]["predictor"].get("canaryTrafficPercent"),
+        )
+        key = (KNATIVE, name)
+        found = self._objects.setdefault(key, {"metadata": {"name": name, "generation": 0}, "revisions": []})
+        spec = {"template": {"spec": service["spec"]["predictor"]}}
+        if found.get("spec") != spec:
+            found["spec"] = copy.deepcopy(spec)
+            found["metadata"]["generation"] += 1
+            return  # Knative looks at it in the next tick
+        if not found["revisions"] or found["revisions"][-1] != uri:
+            found["revisions"].append(uri)
+        newest, status = f"r{len(found['revisions'])}", found.setdefault("status", {})
+        status |= {"observedGeneration": found["metadata"]["generation"], "conditions": conditions}
+        status["latestCreatedRevisionName"] = newest
+        if conditions[0]["status"] != "True":
             return
-        seen = status.setdefault("revisions", [])
-        if not seen or seen[-1] != uri:
-            seen.append(uri)
-        newest, share = f"r{len(seen)}", predictor.get("canaryTrafficPercent")
-        component = status.setdefault("components", {}).setdefault("predictor", {})
-        component["latestCreatedRevision"] = newest
-        if not ready:
-            return
-        component["latestReadyRevision"] = newest
-        if share is None or "rolledOut" not in component:
-            component["rolledOut"] = newest
-            component["traffic"] = [{"latestRevision": True, "revisionName": newest, "percent": 100}]
+        status["latestReadyRevisionName"] = newest
+        if share is None or "rolledOut" not in found:
+            found["rolledOut"] = newest
+            status["traffic"] = [{"latestRevision": True, "revisionName": newest, "percent": 100}]
         else:
-            component["traffic"] = [
+            status["traffic"] = [
                 {"latestRevision": True, "revisionName": newest, "percent": share},
-                {"revisionName": component["rolledOut"], "percent": 100 - share},
+                {"revisionName": found["rolledOut"], "percent": 100 - share},
             ]
 
     def _graph(self, found: dict[str, Any]) -> None:

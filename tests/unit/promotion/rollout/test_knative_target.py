@@ -6,7 +6,7 @@ import pytest
 from kserve_twin import NEVER, TwinCluster
 
 from tastemaker.errors import RolloutError
-from tastemaker.promotion.rollout.kserve_cluster import SERVICES
+from tastemaker.promotion.rollout.kserve_cluster import KNATIVE, SERVICES
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
 from tastemaker.promotion.rollout.target import RolloutTarget, Split
 
@@ -20,12 +20,12 @@ def on_knative() -> tuple[TwinCluster, KnativeTarget]:
 
 def traffic(cluster: TwinCluster) -> dict[str, int]:
     """Per cent by release."""
-    service = cluster.get(SERVICES, "recommender-live")
+    service = cluster.get(KNATIVE, "recommender-live-predictor")
     assert service is not None
-    uris = service["status"]["revisions"]
+    uris = service["revisions"]
     return {
         uris[int(entry["revisionName"][1:]) - 1].rpartition("/")[2]: entry["percent"]
-        for entry in service["status"]["components"]["predictor"]["traffic"]
+        for entry in service["status"]["traffic"]
         if entry["percent"]
     }
 
@@ -80,12 +80,22 @@ def test_traffic_follows_each_split_and_is_read_back(course: list[tuple[Split, d
 def test_a_rollback_makes_no_new_revision_so_that_nothing_has_to_start() -> None:
     cluster, target = on_knative()
     target.apply(Split(A, B, 0.25))
-    before = cluster.get(SERVICES, "recommender-live")
+    before = cluster.get(KNATIVE, "recommender-live-predictor")
     target.apply(Split(A))
-    after = cluster.get(SERVICES, "recommender-live")
+    after = cluster.get(KNATIVE, "recommender-live-predictor")
     assert before is not None
     assert after is not None
-    assert after["status"]["revisions"] == before["status"]["revisions"]
+    assert after["revisions"] == before["revisions"]
+
+
+def test_a_controller_that_stands_still_is_told_and_read_does_not_believe_the_service() -> None:
+    cluster, target = on_knative()
+    target.apply(Split(A))
+    cluster.stuck = True
+    with pytest.raises(RolloutError, match="is its controller running"):
+        target.apply(Split(C))  # all to another one: the share alone would look the same
+    with pytest.raises(RolloutError, match="does not follow"):
+        target.read()
 
 
 def test_a_candidate_that_does_not_load_is_told_and_can_be_rolled_back() -> None:
