@@ -18,7 +18,7 @@ demo: setup ## real shopping data to served, explained recommendations; ONCE=1 s
 	@$(BIN)/tastemaker demo $(if $(ONCE),--once)
 
 test: setup lint ## lint, types and all tests, the end-to-end ones with real processes included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 e2e: setup ## only the tests that start real processes
 	@$(BIN)/python -m pytest -m e2e
