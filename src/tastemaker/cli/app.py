@@ -7,6 +7,7 @@ import typer
 
 from tastemaker import __version__
 from tastemaker.cli import (
+    alerts,
     data,
     dead_letters,
     demo,
@@ -49,6 +50,7 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
+app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
 app.add_typer(models.releases, name="releases")
 app.command("evaluate")(evaluate.evaluate)
