@@ -223,6 +223,11 @@ class Settings(BaseModel):
         return self.home / "releases"
 
     @property
+    def rollouts_dir(self) -> Path:
+        """State and journal of each rollout."""
+        return self.releases_dir / "rollouts"
+
+    @property
     def bentoml_home(self) -> Path:
         """BentoML's model and Bento store."""
         return self.home / "bentoml"

@@ -11,6 +11,7 @@ from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.hashing import hash_bytes, hash_tree
 from tastemaker.promotion.lineage import Lineage
 from tastemaker.promotion.manifest import EVIDENCE_DIR, MANIFEST_NAME, Manifest
+from tastemaker.promotion.rollout.running import running_rollout
 from tastemaker.promotion.store import ModelStore
 from tastemaker.promotion.verdict import Verdict
 from tastemaker.settings import Settings
@@ -160,7 +161,7 @@ class ReleaseRegistry:
         """The release in production; None before the first promotion."""
         return read_champion(self._directory)
 
-    def promote(self, release: str, bento: str) -> Champion:
+    def promote(self, release: str, bento: str, *, rollout: bool = False) -> Champion:
         """Make a release the champion.
 
         Of two promotions at the same time only one wins: each verdict names the champion that it was compared
@@ -169,13 +170,20 @@ class ReleaseRegistry:
         Args:
             release: its id.
             bento: tag of the Bento that serves it.
+            rollout: whether its rollout promotes it; while one runs, nobody else may promote anything.
 
         Raises:
-            GateRejected: its verdict is no pass, was made against another champion, or its files changed since.
+            GateRejected: its verdict is no pass, was made against another champion, its files changed since, or a
+                rollout runs.
             DataError: there is no such release.
         """
         self.require_promotable(release)
         with locked(self._directory):
+            if not rollout and (trial := running_rollout(self._settings.rollouts_dir)) is not None:
+                raise GateRejected(
+                    f"a rollout of {trial} runs; wait for its end, take its next step with `tastemaker rollout"
+                    " advance`, or end it with `tastemaker rollout abort`"
+                )
             champion = read_champion(self._directory)
             if champion is not None and (champion.release, champion.bento) == (release, bento):
                 return champion
