@@ -113,7 +113,12 @@ def test_alert_that_a_flow_posts_is_the_one_of_the_rule(posted):
     assert {name: posted.identity[name] for name in rule["labels"]} == rule["labels"]
     assert posted.action == rule["annotations"]["action"]
     value = posted.labels[by]
-    assert posted.summary == rule["annotations"]["summary"].replace(f"{{{{ $labels.{by} }}}}", value)
+    words = f"{{{{ with printf \"tastemaker_told_timestamp_seconds{{alert='{posted.name}',of='%s'}}\" $labels.{by} | query }}}}"
+    otherwise = posted.summary.replace(value, f"{{{{ $labels.{by} }}}}")
+    assert rule["annotations"]["summary"] == (
+        f'{words}{{{{ . | first | label "summary" }}}}{{{{ else }}}}{otherwise}{{{{ end }}}}'
+    )
+    assert set(rule["annotations"]) == {*posted.annotations, "summary", "action", "runbook_url"}
 
 
 def test_rules_read_only_what_exists(existing):
@@ -125,6 +130,18 @@ def test_rules_read_only_what_exists(existing):
         assert series <= set(known), f"{rule.get('alert', rule.get('record'))} reads {series - set(known)}"
         # "component" is made of the job by label_replace
         assert labels <= {"component"}.union(*(known[name] for name in series)), rule
+
+
+def test_words_of_alerts_come_from_a_series_that_exists(existing):
+    asked = [
+        found
+        for rule in alerts().values()
+        for text in rule["annotations"].values()
+        for found in re.findall(r"printf \"(\w+)\{(\w+)='(\w+)',(\w+)=", text)
+    ]
+    assert {alert for _, _, alert, _ in asked} == {posted.name for posted in POSTED}
+    for series, name, _, of in asked:
+        assert {name, of, "summary", "details"} <= existing[series]
 
 
 @pytest.mark.parametrize(
