@@ -113,7 +113,8 @@ def test_alert_that_a_flow_posts_is_the_one_of_the_rule(posted):
     assert {name: posted.identity[name] for name in rule["labels"]} == rule["labels"]
     assert posted.action == rule["annotations"]["action"]
     value = posted.labels[by]
-    words = f"{{{{ with printf \"tastemaker_told_timestamp_seconds{{alert='{posted.name}',of='%s'}}\" $labels.{by} | query }}}}"
+    told = f"tastemaker_told_timestamp_seconds{{alert='{posted.name}',of='%s'}}"
+    words = f'{{{{ with printf "{told}" $labels.{by} | query }}}}'
     otherwise = posted.summary.replace(value, f"{{{{ $labels.{by} }}}}")
     assert rule["annotations"]["summary"] == (
         f'{words}{{{{ . | first | label "summary" }}}}{{{{ else }}}}{otherwise}{{{{ end }}}}'
