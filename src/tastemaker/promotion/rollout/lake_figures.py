@@ -44,7 +44,7 @@ def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
     bounds = [rollout.since, now - attribution, [rollout.champion, rollout.candidate]]
     with lake.connect() as duck:
         duck.execute(
-            f"""CREATE TEMP TABLE lists AS SELECT {names.REQUEST_ID}, any_value({names.SERVED_AT}) AS at,
+            f"""CREATE TEMP TABLE lists AS SELECT {names.REQUEST_ID}, any_value({names.SERVED_AT}) AS made_at,
             any_value({names.USER_ID}) AS user_id, any_value({names.SESSION_ID}) AS session_id,
             any_value(coalesce(latency_us, 0)) AS latency_us, any_value(shadow_of) AS shadow_of, {flags}
             FROM {names.TABLE_SERVED_LISTS} WHERE {names.SERVED_AT} >= ? AND {names.SERVED_AT} < ?
@@ -56,7 +56,7 @@ def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
             f"""CREATE TEMP TABLE answered AS SELECT e.{names.REQUEST_ID},
             bool_or(e.{names.TYPE} IN {_CLICKS}) AS clicked, bool_or(e.{names.TYPE} IN {_CARTS}) AS carted
             FROM {names.TABLE_EVENTS} e JOIN lists USING ({names.REQUEST_ID})
-            WHERE e.{names.OCCURRED_AT} >= ? AND e.{names.OCCURRED_AT} BETWEEN at AND at + to_microseconds(?)
+            WHERE e.{names.OCCURRED_AT} >= ? AND e.{names.OCCURRED_AT} BETWEEN made_at AND made_at + to_microseconds(?)
             GROUP BY e.{names.REQUEST_ID}""",
             [rollout.since, round(attribution.total_seconds() * 1e6)],
         )
@@ -95,7 +95,7 @@ def _shadowed(duck: Any) -> Shadowed:
     for name in BAD:
         worse[name], better[name] = duck.execute(
             f"""SELECT coalesce(sum(first::INT), 0), coalesce(sum((NOT first)::INT), 0) FROM (
-            SELECT arg_min(s.{name}, s.at) AS first FROM {pair} WHERE s.{name} <> c.{name}
+            SELECT arg_min(s.{name}, s.made_at) AS first FROM {pair} WHERE s.{name} <> c.{name}
             GROUP BY s.user_id, CASE WHEN s.user_id IS NULL THEN s.session_id END)"""
         ).fetchone()
     return Shadowed(count, worse, better)
