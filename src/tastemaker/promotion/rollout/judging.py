@@ -119,7 +119,7 @@ def _judgement(action: Action, reason: str, findings: list[Finding], figures: Fi
 def _rare(name: str, figures: Figures, share: float, alpha: float) -> Finding:
     limit = 1.0 / alpha
     met = figures.bad[name]
-    counts = [int((met & figures.candidate).sum()), int((met & ~figures.candidate).sum())]
+    counts = [int(met[figures.candidate].sum()), int(met[~figures.candidate].sum())]
     evidence = affected(counts[0], counts[1], share) if 0 < share < 1 else 0.0
     shadow = figures.shadow
     pairs = [shadow.worse.get(name, 0), shadow.better.get(name, 0)]

@@ -51,7 +51,7 @@ def test_shoppers_who_meet_something_bad_by_the_candidate_alone_send_it_back(kin
 
 def test_what_both_sides_meet_alike_is_no_reason():
     seen = figures(share=0.05)
-    seen.bad["errors"][::20] = True  # every 20th shopper of both
+    seen.bad["errors"][::20] = 1  # every 20th shopper of both
     assert status(judge(policy(), FIVE, seen, 1.0))["errors"] == "fine"
 
 

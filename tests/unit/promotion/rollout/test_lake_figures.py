@@ -168,3 +168,11 @@ def test_a_shadow_is_paired_with_the_list_that_was_seen(shop):
     )
     assert found.by_candidate == 3
     assert found.requests == 3  # what nobody saw is not among what shoppers saw
+
+
+def test_where_each_list_is_drawn_it_counts_for_the_release_that_made_it_and_so_does_what_it_met(shop):
+    for release in ("r2", "r2", "r1"):
+        shop.served(release=release, items=())
+    found = lake_figures(shop.lake, rollout(), NOW, by_shopper=False)
+    by_side = dict(zip(found.candidate.tolist(), zip(found.lists, found.bad["empty_lists"], strict=True), strict=True))
+    assert by_side == {True: (2, 2), False: (1, 1)}

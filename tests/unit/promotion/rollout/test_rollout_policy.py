@@ -20,6 +20,11 @@ def test_the_shipped_policy_has_the_steps_and_spends_five_percent():
     assert sum(policy.part_of_alpha(step) for step in range(4)) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("path", sorted(POLICY_FILE.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_policy_loads_under_its_own_name(path):
+    assert load_policy(path).name == path.stem
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
