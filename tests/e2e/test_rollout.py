@@ -1,6 +1,8 @@
 """The recommender's own process with a release on trial: who gets it, what nobody sees, and the way back under load."""
 
 import shutil
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import copytree
 
@@ -9,18 +11,27 @@ import pytest
 from tastemaker.promotion.rollout.local_target import LocalTarget, ask_recommender
 from tastemaker.promotion.rollout.target import Split
 from tastemaker.release.split import assigned
-from tastemaker.stack.ports import choose_ports
 from tests.contract.served_release import train_small_release
 from tests.e2e.test_release_swap import REPOSITORY, Served, Shoppers, _wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at; the usual ones may be those of a stack beside this test."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 @pytest.fixture
 def served(tmp_path: Path):
     trained, release = train_small_release(tmp_path / "home", REPOSITORY)
     copytree(release, tmp_path / "release")
-    settings, _ = choose_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
+    ports = dict(zip(("kafka_port", "kafka_controller_port", "recommender_port"), _free_ports(3), strict=True))
+    settings = trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0, **ports})
     made = Served(settings, tmp_path / "release", tmp_path)
     yield made
     made.close()
