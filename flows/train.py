@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.kept import CACHED, KeptRun
+from flows.cached import CACHED
 from flows.live import go_live
 from flows.on_call import HOOKS
 from flows.retrying import RETRIES
@@ -38,6 +38,7 @@ from tastemaker.promotion.assess import assess
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
 from tastemaker.promotion.hashing import hash_tree
+from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity

@@ -8,22 +8,14 @@ import json
 import os
 import shutil
 import uuid
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from tastemaker.durable import replace_file
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.settings import Settings
 
-__all__ = ["CACHED", "KeptRun"]
+__all__ = ["KeptRun"]
 
-# A task with these is skipped when its `key` was done before: Prefect keeps its result, and shows it as Cached.
-CACHED: dict[str, Any] = {
-    "persist_result": True,
-    "cache_key_fn": lambda _context, parameters: parameters["key"],
-    "cache_expiration": timedelta(days=14),
-}
 _KEPT = 3
 
 
