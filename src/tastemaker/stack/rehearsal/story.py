@@ -128,6 +128,7 @@ class Story:
             watched = self._follow(watch)
             began = time.monotonic()
             back = self._all_by(champion.release)
+            seconds = time.monotonic() - began
         rollout = RolloutStore(self._settings.rollouts_dir).newest()
         assert rollout is not None
         alert = self._on_call.wait("ReleaseRolledBack", _ALERT_S)
@@ -141,9 +142,7 @@ class Story:
             *steps,
             *told,
             f"{len(shoppers.failures)} requests failed{': ' + shoppers.failures[0] if shoppers.failures else ''}",
-            f"all lists by {champion.release} again {time.monotonic() - began:.1f} s after the rollback"
-            if back
-            else "",
+            f"all lists by {champion.release} again: {'yes' if back else 'NO'}, asked within {seconds:.1f} s",
             f"on-call: {alert.summary[:160] if alert else 'nothing arrived'}",
         ]
         held = (
