@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from benchmarks import (
+    canary,
     candidate_index,
     demo,
     faults,
@@ -30,6 +31,7 @@ from benchmarks import (
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
+    "canary": canary.run,
     "demo": demo.run,
     "faults": faults.run,
     "freshness": freshness.run,

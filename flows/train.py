@@ -106,10 +106,11 @@ def _train(
 def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
     """How well each column of the ranker's matrix tells the label, derived ones included."""
     ranking_set = trained.ranking_set
-    real = ranking_set.labels >= 0
+    labels = ranking_set.labels[:, :, -1]  # of the outcome that matters most
+    real = labels >= 0
     lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
     columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    return find_leaks(columns, ranking_set.labels[real], lists, seed=seed)
+    return find_leaks(columns, labels[real], lists, seed=seed)
 
 
 @task(**CACHED, **RETRIES, task_run_name="evaluate beside baselines and champion")

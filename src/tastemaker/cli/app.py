@@ -19,6 +19,8 @@ from tastemaker.cli import (
     models,
     recommend,
     rehearse,
+    releases,
+    rollout,
     rules,
     stack,
     why,
@@ -55,7 +57,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
-app.add_typer(models.releases, name="releases")
+app.add_typer(releases.app, name="releases")
+app.add_typer(rollout.app, name="rollout")
 app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)

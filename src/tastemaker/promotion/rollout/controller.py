@@ -230,8 +230,8 @@ class RolloutController:
         return ended
 
     def _write(
-        self, rollout: Rollout, phase: Phase, reason: str, by: str, judged: Judgement | None = None, **changes: Any
+        self, rollout: Rollout, phase: Phase, reason: str, by: str, evidence: Judgement | None = None, **changes: Any
     ) -> Rollout:
-        changed = rollout.went(phase, reason, at=self._now(), by=by, evidence=judged, **changes)
+        changed = rollout.went(phase, reason, at=self._now(), by=by, evidence=evidence, **changes)
         self._store.write(changed)
         return changed

@@ -13,7 +13,7 @@ from tastemaker.promotion.rollout.store import RolloutStore
 from tastemaker.promotion.rollout.target import RolloutTarget
 from tastemaker.settings import Settings
 
-__all__ = ["open_rollouts", "policy_path"]
+__all__ = ["open_rollouts", "open_target", "policy_path"]
 
 
 def open_rollouts(
@@ -30,18 +30,20 @@ def open_rollouts(
         options: named arguments for calls to the recommender, see
             :func:`~tastemaker.promotion.rollout.local_target.ask_recommender`.
     """
-    store = RolloutStore(settings.rollouts_dir)
-    if target is None:
-        newest = store.newest()
-        lease_s = 60.0 * newest.rules.lease_minutes if newest is not None and not newest.over else 1_800.0
-        target = LocalTarget(settings, lambda: ask_recommender(settings, options), lease_s=lease_s)
     return RolloutController(
-        store,
+        RolloutStore(settings.rollouts_dir),
         ReleaseRegistry(settings),
-        target,
+        target or open_target(settings, options),
         lambda rollout, now: lake_figures(Lake(settings.lake_dir), rollout, now),
         settings.clock.now,
     )
+
+
+def open_target(settings: Settings, options: Callable[[str], dict[str, Any]] | None = None) -> LocalTarget:
+    """The stack's recommender, with the lease of the rollout that runs; see :func:`open_rollouts`."""
+    newest = RolloutStore(settings.rollouts_dir).newest()
+    lease_s = 60.0 * newest.rules.lease_minutes if newest is not None and not newest.over else 1_800.0
+    return LocalTarget(settings, lambda: ask_recommender(settings, options), lease_s=lease_s)
 
 
 def policy_path(settings: Settings, name: str) -> Path:

@@ -98,7 +98,7 @@ def interval(difference: Difference, alpha: float, scale: float) -> tuple[float,
     low, high = 0.0, deviation
     while below(Difference(-high, difference.variance), 0.0, scale) < wanted:
         high *= 2.0
-    for _ in range(60):
+    for _ in range(40):
         middle = 0.5 * (low + high)
         if below(Difference(-middle, difference.variance), 0.0, scale) < wanted:
             low = middle
