@@ -228,7 +228,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         parameters = parameters or TrainingParameters()
         key = content_key(settings, cut, parameters=parameters.model_dump(mode="json"), seed=seed, earlier=earlier)
         kept = KeptRun(settings, key)
-        release_dir, report_dir = kept.release_dir, kept.reports_dir
+        release_dir = kept.release_dir
         leaks = _check_leaks(settings, cut, seed, key=kept.step("leaks"))
         if leaks:
             create_table_artifact(leaks, key="leak-check", description="How well each feature alone tells purchases")
@@ -240,6 +240,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             parameters={"days": test_days, "champion": champion.release if champion else ""},
             seed=seed,
         )
+        report_dir = kept.reports_dir(window)
         report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
         create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
         drift = _drift(settings, cut, test_days, seed=seed, directory=report_dir, key=kept.step("drift", window))

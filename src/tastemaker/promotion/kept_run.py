@@ -42,10 +42,9 @@ class KeptRun:
         """What training writes; checkpoints of its towers are beside it."""
         return self._work / "release"
 
-    @property
-    def reports_dir(self) -> Path:
-        """Reports about it."""
-        return self._work / "reports"
+    def reports_dir(self, window: str) -> Path:
+        """Reports about it, by the key of the data that it was looked at on."""
+        return self._work / f"reports-{window}"
 
     def step(self, name: str, further: str = "") -> str:
         """The cache key of a step.

@@ -74,9 +74,7 @@ def test_every_alert_says_who_what_and_where_to_read_on(name):
 
 def test_each_alert_has_its_runbook_and_each_runbook_its_alert():
     pages = {path.name for path in RUNBOOKS.glob("*.md")} - {"README.md"}
-    assert pages == {
-        page_name(name) for name in [*alerts(), alert_of_a_test("page").name, "FlowFailed"]
-    }  # of flows alone
+    assert pages == {page_name(name) for name in [*alerts(), alert_of_a_test("page").name, "FlowFailed"]}
 
 
 @pytest.mark.parametrize(
