@@ -105,8 +105,8 @@ class Story:
         run = self._train(_SHUFFLED_SEED)
         verdict = self._registry.list()[0].verdict
         alert = self._on_call.wait("GateBlocked", _ALERT_S)
-        failed = {check.name for check in verdict.failures}
-        held = run.state_name == "Blocked" and "quality_lift" in failed and alert is not None and self._serves(_SEED)
+        worse = {check.name for check in verdict.failures} & {"quality_lift", "baseline_quality", "champion_quality"}
+        held = run.state_name == "Blocked" and bool(worse) and alert is not None and self._serves(_SEED)
         evidence = [*self._checks(verdict), f"on-call: {alert.summary[:160] if alert else 'nothing arrived'}"]
         return Outcome("A degraded candidate, its labels shuffled, is blocked", held, tuple(evidence), (run.url,))
 
@@ -158,7 +158,7 @@ class Story:
     def drifted(self) -> Outcome:
         """A script buys like no shopper does: what is trained now is blocked, and on-call hears of the drift."""
         items = self._items()
-        sent = send_script(self._settings, items, accounts=800, each=30, seed=_SEED)
+        sent = send_script(self._settings, items, accounts=1_200, each=40, seed=_SEED)
         self._wait_for_lake(sent)
         self._tell(f"{sent:,} purchases by a script are in the lake and the online store")
         run = self._train(_SEED)
