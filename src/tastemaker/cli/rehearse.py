@@ -13,6 +13,7 @@ from tastemaker.cli.console import console
 from tastemaker.cli.data import load_source
 from tastemaker.errors import StackError
 from tastemaker.settings import Settings
+from tastemaker.stack.flow_runs import FlowRuns
 
 __all__ = ["rehearse"]
 
@@ -86,6 +87,9 @@ def _rehearse(home: Path, keep: bool) -> bool:
         materialize(settings, settings.clock.now())
         stack.wait_ready(["flows", "prefect-worker", "alertmanager"])
         tell(f"the stack is up: {settings.prefect_url} has the runs, with their tables and reports")
+        runs = FlowRuns(settings.prefect_url)
+        for name in ("train", "materialize", "check-drift", "watch-rollout", "retain"):
+            runs.stop_schedules(f"{name}/default")  # nothing happens but what the story tells
         story = Story(settings, on_call, tell)
         try:
             for act in (story.good, story.degraded, story.disliked, story.drifted):

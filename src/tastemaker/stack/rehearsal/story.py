@@ -1,5 +1,6 @@
 """The four acts: what happens to a good release, a degraded one, one that shoppers dislike, and one of drifted data."""
 
+import os
 import subprocess
 import sys
 import time
@@ -215,7 +216,7 @@ class Story:
         with log.open("wb") as out:
             return subprocess.Popen(
                 [*line, str(_SHUFFLED_SEED), PARAMETERS.model_dump_json()],
-                env=process_env(self._settings),
+                env={**os.environ, **process_env(self._settings)},
                 stdout=out,
                 stderr=out,
             )
