@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from benchmarks import (
+    canary,
     candidate_index,
     changed_list,
     chaos,
@@ -33,6 +34,7 @@ from benchmarks import (
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
+    "canary": canary.run,
     "changed_list": changed_list.run,
     "chaos": chaos.run,
     "demo": demo.run,

@@ -7,8 +7,8 @@ from tastemaker.features.plan import FeaturePlan
 from tastemaker.features.reading.fitting import fitted
 from tastemaker.features.stores.protocol import StoreReader
 from tastemaker.features.stores.view_ages import ViewAges, read_ages
+from tastemaker.serving.any_recommender import Answer, AnyRecommender
 from tastemaker.serving.contract import RecommendationRequest, RecommendationResponse, ServedList
-from tastemaker.serving.data_plane import Answer, AnyRecommender
 from tastemaker.serving.recipe import Recipe
 
 __all__ = ["FittingPlan", "FollowingRecommender"]

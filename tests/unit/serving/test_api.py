@@ -194,7 +194,7 @@ def test_overload_is_answered_at_once_from_what_is_at_hand_and_passes():
         recommender.gate.clear()
         waiting = [callers.submit(client.get, "/v1/recommend") for _ in range(64)]
         plane = client.app.state.plane
-        wait_until(lambda: plane._waiting == 64, "a full queue")
+        wait_until(lambda: plane._lane.waiting == 64, "a full queue")
         shed = client.get("/v1/recommend")
         recommender.gate.set()
         assert (shed.status_code, shed.json()["tier"]) == (200, "popular")
@@ -211,14 +211,13 @@ def test_a_list_that_is_not_there_in_time_is_answered_from_what_is_at_hand():
         recommender.gate.clear()
         first = client.get("/v1/recommend").json()
         assert (first["tier"], "within the budget of 50 ms" in first["tier_reason"]) == ("popular", True)
-        wait_until(
-            lambda: time.monotonic() - (client.app.state.plane._busy_since or time.monotonic()) > 0.05, "a stuck list"
-        )
+        lane = client.app.state.plane._lane
+        wait_until(lambda: time.monotonic() - (lane.busy_since or time.monotonic()) > 0.05, "a stuck list")
         second = client.get("/v1/recommend").json()
         assert second["tier"] == "popular"
         assert "in the making" in second["tier_reason"]
         recommender.gate.set()
-        wait_until(lambda: client.app.state.plane._busy_since is None, "the end of the first list")
+        wait_until(lambda: client.app.state.plane._lane.busy_since is None, "the end of the first list")
         assert client.get("/v1/recommend").json()["tier"] == "cold_start"
 
 
@@ -229,7 +228,7 @@ def test_a_list_that_waited_too_long_for_its_turn_is_given_up_though_the_one_bef
         recommender.recipes = {"home": slow(home, total=60_000, queue=60_000)}
         recommender.gate.clear()
         first = callers.submit(client.get, "/v1/recommend")
-        wait_until(lambda: plane._busy_since is not None, "a list in the making")
+        wait_until(lambda: plane._lane.busy_since is not None, "a list in the making")
         recommender.recipes = {"home": slow(home, total=60_000, queue=1)}
         second = client.get("/v1/recommend").json()
         recommender.gate.set()
