@@ -1,5 +1,6 @@
 """What came of each fault, as a row, and all of them as a table for people and for the docs."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Row:
         how: in words.
         answers: to all requests that were due from the fault until everything was well again.
         under: likewise, until the part was there again.
-        full_s: seconds from when the part was there again until no list was of a lower tier; None for never seen.
+        full_s: seconds from when the part was there again until no list was of a lower tier; infinite for never seen.
         fed_s: seconds from then until an event changed a list; None where the part has nothing to do with it.
     """
 
@@ -36,7 +37,7 @@ class Row:
     how: str
     answers: Sequence[Answered]
     under: Sequence[Answered]
-    full_s: float | None
+    full_s: float
     fed_s: float | None
 
     @property
@@ -74,8 +75,8 @@ class Row:
             f"{self.quantile(0.5):.1f}",
             f"{self.quantile(0.99):.1f}",
             ", ".join(f"{tier} {n:,}" for tier, n in self.tiers.most_common()),
-            "never" if self.full_s is None else f"{self.full_s:.1f} s",
-            "" if self.fed_s is None else f"{self.fed_s:.1f} s",
+            _seconds(self.full_s),
+            "" if self.fed_s is None else _seconds(self.fed_s),
         )
 
 
@@ -88,6 +89,10 @@ def recovery_s(answers: Sequence[Answered], mended: float) -> float:
     """
     amiss = [one.due + one.ms / 1e3 for one in answers if one.tier in DEGRADED]
     return max([0.0, *(at - mended for at in amiss)])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if math.isfinite(seconds) else "never"
 
 
 def _percent(share: float) -> str:
