@@ -1,4 +1,8 @@
-"""Lists while parts of the platform are killed, stand still, or are slow: how many come, in time, and what they are."""
+"""Lists while parts of the platform are killed, stand still, or are slow: how many come, in time, and what they are.
+
+``CHAOS_ONLY`` takes parts of rows' names, with commas between; ``CHAOS_SECONDS`` and ``CHAOS_RATE`` say how long a
+fault lasts and how many requests are due a second; ``CHAOS_TABLE=docs/chaos.md`` writes the table into the docs.
+"""
 
 import os
 from collections.abc import Sequence

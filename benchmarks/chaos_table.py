@@ -17,6 +17,8 @@ __all__ = ["DEGRADED", "Row", "markdown", "recovery_s", "shown"]
 
 # Tiers that say that something is amiss; cold_start is as good a list as a stranger can get.
 DEGRADED: Final = frozenset({"", "fewer", "unranked", "cached", "popular", "static"})
+_BEGIN: Final = "<!-- written by make bench NAME=chaos -->\n"
+_END: Final = "<!-- end -->\n"
 _HEAD: Final = ("what", "fault", "requests", "valid", "in time", "p50 ms", "p99 ms", "tiers", "full again", "fed again")
 
 
@@ -112,7 +114,11 @@ def shown(rows: Sequence[Row], console: Console) -> None:
 
 
 def markdown(rows: Sequence[Row], path: Path) -> None:
-    """Write the table for the docs."""
+    """Write the table for the docs: into a page that has a place for it, else as a file of its own."""
     lines = [_HEAD, ["---"] * len(_HEAD), *(row.cells() for row in rows)]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    page = path.read_text() if path.exists() else ""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    path.write_text(f"{before}{begin}{table}{end}{after}" if end else table)
