@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from objects import OVERLAYS, containers, named, objects, of_kind, pod_specs, selected
-from ranges import problems_of_serving
-from schemas import problems
+from manifest_objects import OVERLAYS, containers, named, objects, of_kind, pod_specs, selected
+from manifest_ranges import problems_of_serving
+from manifest_schemas import problems
 
 from tastemaker.broker.topics import TOPICS
 from tastemaker.settings import ENV_PREFIX, Settings
