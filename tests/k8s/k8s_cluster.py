@@ -214,14 +214,15 @@ class RealCluster:
             *(path for name in _OPERATORS for path in _MANIFESTS.glob(f"schemas/{name}-*/*.json")),
         ]
         self.kubectl("apply", "--server-side", *(option for path in files for option in ("-f", str(path))))
-        waiting = lambda: all(  # noqa: E731
-            any(
-                it["type"] == "Established" and it["status"] == "True"
-                for it in crd.get("status", {}).get("conditions", ())
+
+        def established() -> bool:
+            # A definition that was just made has null for its conditions.
+            conditions = [crd["status"].get("conditions") or () for crd in self.get("crd")["items"]]
+            return all(
+                any(it["type"] == "Established" and it["status"] == "True" for it in told) for told in conditions
             )
-            for crd in self.get("crd")["items"]
-        )
-        until("all definitions are established", waiting, 90)
+
+        until("all definitions are established", established, 90)
 
     def _kserve(self) -> None:
         config = self._built / "share" / "kserve" / "config"
