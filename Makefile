@@ -6,7 +6,7 @@ export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: help setup demo test e2e e2e-k8s lint format lock bench clean
+.PHONY: help setup demo test e2e e2e-k8s lint format lock bench monitoring clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -39,6 +39,9 @@ format: setup ## rewrite the code in the house format
 
 bench: setup ## list the benchmarks; NAME=... runs one and says whether its goal holds
 	@$(BIN)/python -m benchmarks $(NAME)
+
+monitoring: setup ## fetch Prometheus and Alertmanager for `tastemaker up --monitoring` and the tests of alerts
+	@scripts/monitoring.sh
 
 lock: setup ## make requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -11,6 +11,8 @@ from rich.console import Console
 from benchmarks import (
     canary,
     candidate_index,
+    changed_list,
+    chaos,
     demo,
     faults,
     freshness,
@@ -25,6 +27,7 @@ from benchmarks import (
     replay,
     scale_out,
     serving,
+    sustained,
     training_set,
     two_tower,
 )
@@ -32,6 +35,8 @@ from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "canary": canary.run,
+    "changed_list": changed_list.run,
+    "chaos": chaos.run,
     "demo": demo.run,
     "faults": faults.run,
     "freshness": freshness.run,
@@ -48,6 +53,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "replay": replay.run,
     "scale_out": scale_out.run,
     "serving": serving.run,
+    "sustained": sustained.run,
     "training_set": training_set.run,
     "two_tower": two_tower.run,
 }

@@ -116,7 +116,7 @@ class Step:
             (self._shop.place < self._share)[seen],
             self._lists[seen],
             {name: counts[seen] for name, counts in self._outcomes.items()},
-            {name: flags[seen] for name, flags in self._bad.items()},
+            {name: met[seen].astype(np.int64) for name, met in self._bad.items()},
             shadow,
         )
 

@@ -65,6 +65,9 @@ class Settings(BaseModel):
             another one while it runs; otherwise it serves the release that its Bento was built with. The stack sets it.
         max_in_progress: requests that the collector or the recommender has in progress at once; more are told to come
             back.
+        cluster_storage: where KServe finds a release, such as ``pvc://home/{release}``; rollouts then act on a cluster.
+            Empty: on the stack's recommender.
+        cluster_namespace: of the platform in that cluster.
         monitoring: whether `tastemaker up` runs Prometheus and Alertmanager too.
         monitoring_seconds: how often Prometheus asks and evaluates its rules.
         prometheus_port: where the stack's Prometheus listens.
@@ -115,6 +118,8 @@ class Settings(BaseModel):
     repeat_seconds: float = Field(5.0, ge=0, le=300)
     follow_champion: bool = False
     max_in_progress: int = Field(512, ge=1)
+    cluster_storage: str = ""
+    cluster_namespace: str = "tastemaker"
     monitoring: bool = False
     monitoring_seconds: float = Field(15.0, ge=0.1)
     prometheus_port: int = Field(9090, ge=1, le=65535)

@@ -8,6 +8,7 @@ import typer
 from tastemaker import __version__
 from tastemaker.cli import (
     alerts,
+    approve,
     data,
     dead_letters,
     demo,
@@ -17,6 +18,8 @@ from tastemaker.cli import (
     lake,
     models,
     recommend,
+    releases,
+    rollout,
     rules,
     stack,
     why,
@@ -52,7 +55,10 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
-app.add_typer(models.releases, name="releases")
+app.add_typer(releases.app, name="releases")
+app.add_typer(rollout.app, name="rollout")
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)

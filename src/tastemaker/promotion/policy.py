@@ -95,11 +95,13 @@ class GatePolicy(_Limits):
         name: as it appears in verdicts.
         description: whom it is for.
         checks: the checks and their limits.
+        approval: whether a person decides on a release that passed; the one key that may be left out.
     """
 
     name: Annotated[str, Field(min_length=1)]
     description: str
     checks: PolicyChecks
+    approval: Literal["none", "required"] = "none"
 
     def digest(self) -> str:
         """SHA-256 of its content; comments and layout of the file do not matter."""

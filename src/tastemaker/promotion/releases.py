@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tastemaker.errors import DataError, GateRejected
+from tastemaker.promotion.approval import require_approved
 from tastemaker.promotion.champion import Champion, locked, read_champion, write_champion
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.hashing import hash_bytes, hash_tree
@@ -209,6 +210,7 @@ class ReleaseRegistry:
         if not verdict.passed:
             reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
             raise GateRejected(f"release {release} may not go live, the gate says {verdict.decision}: {reasons}")
+        require_approved(self._directory, verdict, self._settings.clock.now())
         self._must_verify(release)
         self._must_face(verdict, self.champion())
 

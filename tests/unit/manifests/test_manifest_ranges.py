@@ -272,6 +272,16 @@ def test_flows_run_in_the_image_of_the_platform(overlay: str) -> None:
 
 
 @ALL
+def test_rollouts_know_where_they_are_and_find_releases_where_the_models_do(overlay: str) -> None:
+    settings = named(overlay, "ConfigMap", "tastemaker-settings")
+    assert settings["data"]["TASTEMAKER_CLUSTER_NAMESPACE"] == settings["metadata"]["namespace"]
+    told = Settings.from_env(settings["data"])
+    container = named(overlay, "InferenceService", "ranking")["spec"]["predictor"]["containers"][0]
+    given = next(it["value"] for it in container["env"] if it["name"] == "STORAGE_URI")
+    assert told.cluster_storage.format(release=given.rpartition("/")[2]) == given
+
+
+@ALL
 def test_the_recommender_waits_for_a_rollout_and_the_graph_chains_the_two_models(overlay: str) -> None:
     template = named(overlay, "InferenceService", "recommender")
     assert template["metadata"]["annotations"]["serving.kserve.io/stop"] == "true"

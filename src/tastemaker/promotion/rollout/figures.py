@@ -32,20 +32,24 @@ class Shadowed:
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """Lists of shoppers, each of whom is assigned to one release.
+    """Lists of shoppers, by the release that they are of.
+
+    Where shoppers are assigned to releases, each is there once, with the release that they are assigned to, whoever
+    made their lists. Where each list is drawn for itself, a shopper is there once for each release.
 
     Attributes:
-        candidate: bool ``[users]``: whether the shopper is assigned to the candidate, whoever made their lists.
+        candidate: bool ``[users]``: whether the lists are the candidate's.
         lists: int64 ``[users]``.
         outcomes: by name, int64 ``[users]``: how many of these lists were slow, clicked, or led to a cart.
-        bad: by guardrail, bool ``[users]``: whether one of them had an error, was empty, or of a lower tier.
+        bad: by guardrail, int64 ``[users]``: what was drawn at random and met an error, an empty list or a lower tier:
+            1 for a shopper who did, or, where each list is drawn, how many lists did.
         shadow: of the lists that nobody saw.
     """
 
     candidate: Flags
     lists: Counts
     outcomes: dict[str, Counts]
-    bad: dict[str, Flags]
+    bad: dict[str, Counts]
     shadow: Shadowed = Shadowed()
 
     @classmethod
@@ -56,7 +60,7 @@ class Figures:
             nothing.astype(bool),
             nothing,
             dict.fromkeys(OUTCOMES, nothing),
-            dict.fromkeys(BAD, nothing.astype(bool)),
+            dict.fromkeys(BAD, nothing),
         )
 
     @property

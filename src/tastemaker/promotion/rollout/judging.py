@@ -119,7 +119,7 @@ def _judgement(action: Action, reason: str, findings: list[Finding], figures: Fi
 def _rare(name: str, figures: Figures, share: float, alpha: float) -> Finding:
     limit = 1.0 / alpha
     met = figures.bad[name]
-    counts = [int((met & figures.candidate).sum()), int((met & ~figures.candidate).sum())]
+    counts = [int(met[figures.candidate].sum()), int(met[~figures.candidate].sum())]
     evidence = affected(counts[0], counts[1], share) if 0 < share < 1 else 0.0
     shadow = figures.shadow
     pairs = [shadow.worse.get(name, 0), shadow.better.get(name, 0)]
@@ -158,7 +158,7 @@ def _rate(  # noqa: PLR0917
         return _finding(name, f"too few shoppers, or of their {name}", 0.0, limit, False)
     found = log_ratio_of_rates(candidate, champion)
     evidence = below(found, math.log1p(-guardrail.tolerance), guardrail.scale)
-    low, high = (math.expm1(end) for end in interval(found, guardrail.alpha * part, guardrail.scale))
+    low, high = (math.expm1(min(end, 700.0)) for end in interval(found, guardrail.alpha * part, guardrail.scale))
     told = (
         f"{name} in {_share(candidate):.2%} of the candidate's lists and {_share(champion):.2%} of the champion's,"
         f" {math.expm1(found.value):+.1%} (from {low:+.1%} to {high:+.1%})"
@@ -211,6 +211,6 @@ def _finding(  # noqa: PLR0917
         summary=told,
         evidence=math.exp(min(log_evidence, 700.0)),
         limit=limit,
-        low=low,
-        high=high,
+        low=low if low is not None and math.isfinite(low) else None,
+        high=high if high is not None and math.isfinite(high) else None,
     )

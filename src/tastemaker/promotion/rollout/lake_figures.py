@@ -23,7 +23,7 @@ _CLICKS: Final = "('view', 'cart_add', 'wishlist', 'purchase')"
 _CARTS: Final = "('cart_add', 'purchase')"
 
 
-def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
+def lake_figures(lake: Lake, rollout: Rollout, now: datetime, *, by_shopper: bool = True) -> Figures:
     """The figures of the step that a rollout is in.
 
     A list counts when it is old enough for its clicks, so that each has had the same time; a shopper counts for the
@@ -34,6 +34,8 @@ def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
         lake: with served lists and events.
         rollout: which releases, since when.
         now: the platform's time.
+        by_shopper: whether shoppers are assigned to releases; else each list is drawn for itself, and counts for the
+            release that made it.
     """
     if rollout.since is None or not (lake.path(names.TABLE_SERVED_LISTS) / "_delta_log").is_dir():
         return Figures.none()
@@ -44,9 +46,10 @@ def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
     bounds = [rollout.since, now - attribution, [rollout.champion, rollout.candidate]]
     with lake.connect() as duck:
         duck.execute(
-            f"""CREATE TEMP TABLE lists AS SELECT {names.REQUEST_ID}, any_value({names.SERVED_AT}) AS at,
+            f"""CREATE TEMP TABLE lists AS SELECT {names.REQUEST_ID}, any_value({names.SERVED_AT}) AS made_at,
             any_value({names.USER_ID}) AS user_id, any_value({names.SESSION_ID}) AS session_id,
-            any_value(coalesce(latency_us, 0)) AS latency_us, any_value(shadow_of) AS shadow_of, {flags}
+            any_value(coalesce(latency_us, 0)) AS latency_us, any_value(shadow_of) AS shadow_of,
+            any_value(release) AS release, {flags}
             FROM {names.TABLE_SERVED_LISTS} WHERE {names.SERVED_AT} >= ? AND {names.SERVED_AT} < ?
             AND list_contains(?, release) AND coalesce({names.USER_ID}, {names.SESSION_ID}) IS NOT NULL
             GROUP BY {names.REQUEST_ID}""",
@@ -56,33 +59,39 @@ def lake_figures(lake: Lake, rollout: Rollout, now: datetime) -> Figures:
             f"""CREATE TEMP TABLE answered AS SELECT e.{names.REQUEST_ID},
             bool_or(e.{names.TYPE} IN {_CLICKS}) AS clicked, bool_or(e.{names.TYPE} IN {_CARTS}) AS carted
             FROM {names.TABLE_EVENTS} e JOIN lists USING ({names.REQUEST_ID})
-            WHERE e.{names.OCCURRED_AT} >= ? AND e.{names.OCCURRED_AT} BETWEEN at AND at + to_microseconds(?)
+            WHERE e.{names.OCCURRED_AT} >= ? AND e.{names.OCCURRED_AT} BETWEEN made_at AND made_at + to_microseconds(?)
             GROUP BY e.{names.REQUEST_ID}""",
             [rollout.since, round(attribution.total_seconds() * 1e6)],
         )
-        met = ", ".join(f"bool_or({name})" for name in BAD)
+        met = ", ".join(f"bool_or({name})::INT" if by_shopper else f"sum({name}::INT)" for name in BAD)
+        made_by = "NULL" if by_shopper else "release"
         rows = duck.execute(
             f"""SELECT user_id, CASE WHEN user_id IS NULL THEN session_id END, count(*), sum((latency_us > ?)::INT),
-            sum(coalesce(clicked, false)::INT), sum(coalesce(carted, false)::INT), {met}
-            FROM lists LEFT JOIN answered USING ({names.REQUEST_ID}) WHERE shadow_of IS NULL GROUP BY 1, 2""",
+            sum(coalesce(clicked, false)::INT), sum(coalesce(carted, false)::INT), {met}, {made_by} AS made_by
+            FROM lists LEFT JOIN answered USING ({names.REQUEST_ID}) WHERE shadow_of IS NULL
+            GROUP BY user_id, CASE WHEN user_id IS NULL THEN session_id END, made_by""",
             [slow_us],
         ).fetchall()
         shadow = _shadowed(duck) if rollout.at.shadow else Shadowed()
-    return _by_shopper(rows, rollout, shadow)
+    return _figures(rows, rollout, shadow)
 
 
-def _by_shopper(rows: list[tuple[Any, ...]], rollout: Rollout, shadow: Shadowed) -> Figures:
+def _figures(rows: list[tuple[Any, ...]], rollout: Rollout, shadow: Shadowed) -> Figures:
     if not rows:
         return Figures(**{**vars(Figures.none()), "shadow": shadow})
     share = rollout.at.share
     columns = list(zip(*rows, strict=True))
-    ours = [assigned(rollout.candidate, user, session, share) for user, session in zip(*columns[:2], strict=True)]
+    whose = zip(*columns[:2], columns[-1], strict=True)
+    ours = [
+        assigned(rollout.candidate, user, session, share) if made_by is None else made_by == rollout.candidate
+        for user, session, made_by in whose
+    ]
     counts = [np.array(column, dtype=np.int64) for column in columns[2:6]]
     return Figures(
         np.array(ours, dtype=bool),
         counts[0],
         dict(zip(OUTCOMES, counts[1:], strict=True)),
-        {name: np.array(column, dtype=bool) for name, column in zip(BAD, columns[6:], strict=True)},
+        {name: np.array(column, dtype=np.int64) for name, column in zip(BAD, columns[6:-1], strict=True)},
         shadow,
     )
 
@@ -95,7 +104,7 @@ def _shadowed(duck: Any) -> Shadowed:
     for name in BAD:
         worse[name], better[name] = duck.execute(
             f"""SELECT coalesce(sum(first::INT), 0), coalesce(sum((NOT first)::INT), 0) FROM (
-            SELECT arg_min(s.{name}, s.at) AS first FROM {pair} WHERE s.{name} <> c.{name}
+            SELECT arg_min(s.{name}, s.made_at) AS first FROM {pair} WHERE s.{name} <> c.{name}
             GROUP BY s.user_id, CASE WHEN s.user_id IS NULL THEN s.session_id END)"""
         ).fetchone()
     return Shadowed(count, worse, better)

@@ -13,7 +13,7 @@ from tastemaker.promotion.rollout.store import RolloutStore
 from tastemaker.promotion.rollout.target import RolloutTarget
 from tastemaker.settings import Settings
 
-__all__ = ["open_rollouts", "policy_path"]
+__all__ = ["open_rollouts", "open_target", "policy_path"]
 
 
 def open_rollouts(
@@ -26,22 +26,35 @@ def open_rollouts(
 
     Args:
         settings: of the platform.
-        target: where releases are served; the stack's recommender where absent.
+        target: where releases are served; where absent, what :func:`open_target` opens.
         options: named arguments for calls to the recommender, see
             :func:`~tastemaker.promotion.rollout.local_target.ask_recommender`.
     """
-    store = RolloutStore(settings.rollouts_dir)
-    if target is None:
-        newest = store.newest()
-        lease_s = 60.0 * newest.rules.lease_minutes if newest is not None and not newest.over else 1_800.0
-        target = LocalTarget(settings, lambda: ask_recommender(settings, options), lease_s=lease_s)
+    target = target or open_target(settings, options)
+    assigns = isinstance(target, LocalTarget)  # a cluster's router draws for each list
     return RolloutController(
-        store,
+        RolloutStore(settings.rollouts_dir),
         ReleaseRegistry(settings),
         target,
-        lambda rollout, now: lake_figures(Lake(settings.lake_dir), rollout, now),
+        lambda rollout, now: lake_figures(Lake(settings.lake_dir), rollout, now, by_shopper=assigns),
         settings.clock.now,
     )
+
+
+def open_target(settings: Settings, options: Callable[[str], dict[str, Any]] | None = None) -> RolloutTarget:
+    """Where releases are served: the cluster that the settings name, else the stack's recommender.
+
+    Raises:
+        RolloutError: there is no way to the cluster.
+    """
+    if settings.cluster_storage:
+        from tastemaker.promotion.rollout.kserve_cluster import KubernetesCluster
+        from tastemaker.promotion.rollout.kserve_target import KServeTarget
+
+        return KServeTarget(KubernetesCluster(settings.cluster_namespace), settings.cluster_storage)
+    newest = RolloutStore(settings.rollouts_dir).newest()
+    lease_s = 60.0 * newest.rules.lease_minutes if newest is not None and not newest.over else 1_800.0
+    return LocalTarget(settings, lambda: ask_recommender(settings, options), lease_s=lease_s)
 
 
 def policy_path(settings: Settings, name: str) -> Path:

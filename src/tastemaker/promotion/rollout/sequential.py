@@ -93,18 +93,14 @@ def interval(difference: Difference, alpha: float, scale: float) -> tuple[float,
     """All values that the difference may have, by the two one-sided tests of half of ``alpha`` each, at all looks."""
     if not difference.variance > 0 or not math.isfinite(difference.variance):
         return -math.inf, math.inf
-    wanted = math.log(2.0 / alpha)
-    deviation = math.sqrt(difference.variance)
-    low, high = 0.0, deviation
-    while below(Difference(-high, difference.variance), 0.0, scale) < wanted:
-        high *= 2.0
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if below(Difference(-middle, difference.variance), 0.0, scale) < wanted:
-            low = middle
-        else:
-            high = middle
-    return difference.value - high, difference.value + high
+    information = 1.0 / difference.variance
+    spread = 1.0 + information * scale * scale
+    wanted = math.log(1.0 / alpha) + 0.5 * math.log(spread)
+    z = 3.0
+    for _ in range(20):  # the evidence of below(), solved for z; each turn leaves a tenth of the error or less
+        z = math.sqrt(max(0.0, 2.0 * (wanted - float(log_ndtr(z)))))
+    reach = z * math.sqrt(spread) / (information * scale)
+    return difference.value - reach, difference.value + reach
 
 
 def log_ratio_of_rates(candidate: tuple[Floats, Floats], champion: tuple[Floats, Floats]) -> Difference:

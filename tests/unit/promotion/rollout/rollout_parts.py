@@ -76,11 +76,11 @@ def figures(
     clicked = np.zeros(users, dtype=np.int64)
     for side in (ours, ~ours):
         clicked[side] = np.diff(np.floor(np.cumsum(rate[side] * each)), prepend=0.0).astype(np.int64)
-    flags = {name: np.zeros(users, dtype=bool) for name in BAD}
+    met = {name: np.zeros(users, dtype=np.int64) for name in BAD}
     for name, count in bad.items():
-        flags[name][:count] = True
+        met[name][:count] = 1
     outcomes = {name: np.zeros(users, dtype=np.int64) for name in OUTCOMES} | {"clicked": clicked}
-    return Figures(ours, lists, outcomes, flags)
+    return Figures(ours, lists, outcomes, met)
 
 
 class World:
