@@ -27,6 +27,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "servers" if file.startswith(("tests/e2e/", "tests/contract/")) else file
+            return "servers" if file.startswith(("tests/e2e/", "tests/contract/", "tests/k8s/")) else file
 
     return Scheduling(config, log)
