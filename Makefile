@@ -6,7 +6,7 @@ export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: help setup demo test e2e lint format lock bench clean
+.PHONY: help setup demo test e2e e2e-k8s lint format lock bench monitoring clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -18,10 +18,14 @@ demo: setup ## real shopping data to served, explained recommendations; ONCE=1 s
 	@$(BIN)/tastemaker demo $(if $(ONCE),--once)
 
 test: setup lint ## lint, types and all tests, the end-to-end ones with real processes included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 e2e: setup ## only the tests that start real processes
 	@$(BIN)/python -m pytest -m e2e
+
+e2e-k8s: setup ## promotion and rollback on a real Kubernetes API server and KServe; builds them once, with Go
+	@scripts/k8s/build.sh >/dev/null
+	@$(BIN)/python -m pytest -m k8s tests/k8s
 
 lint: setup ## ruff, mypy and the import directions
 	@$(BIN)/ruff check .
@@ -35,6 +39,9 @@ format: setup ## rewrite the code in the house format
 
 bench: setup ## list the benchmarks; NAME=... runs one and says whether its goal holds
 	@$(BIN)/python -m benchmarks $(NAME)
+
+monitoring: setup ## fetch Prometheus and Alertmanager for `tastemaker up --monitoring` and the tests of alerts
+	@scripts/monitoring.sh
 
 lock: setup ## make requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

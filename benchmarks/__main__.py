@@ -9,7 +9,10 @@ from collections.abc import Callable
 from rich.console import Console
 
 from benchmarks import (
+    canary,
     candidate_index,
+    changed_list,
+    chaos,
     demo,
     drift_power,
     drift_scale,
@@ -26,12 +29,16 @@ from benchmarks import (
     replay,
     scale_out,
     serving,
+    sustained,
     training_set,
     two_tower,
 )
 from benchmarks.goal import Goal
 
 BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
+    "canary": canary.run,
+    "changed_list": changed_list.run,
+    "chaos": chaos.run,
     "demo": demo.run,
     "drift_power": drift_power.run,
     "drift_scale": drift_scale.run,
@@ -50,6 +57,7 @@ BENCHMARKS: dict[str, Callable[[], list[Goal]]] = {
     "replay": replay.run,
     "scale_out": scale_out.run,
     "serving": serving.run,
+    "sustained": sustained.run,
     "training_set": training_set.run,
     "two_tower": two_tower.run,
 }

@@ -1,21 +1,30 @@
 """Train, evaluate, judge and register a release; promote it if the gate passes.
 
 A gate that says no ends the run as ``Blocked``: a completed run with a verdict, not a failure. A feature that knows
-the label fails the run before anything is trained.
+the label fails the run before anything is trained. What a run makes is kept under a key of its inputs: the next run
+from the same data, code and parameters goes on from it, or judges it anew without training it anew.
 """
 
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 from prefect.states import Completed, State
+from pydantic import Field
 
+from flows.cached import CACHED
+from flows.live import go_live
+from flows.on_call import HOOKS
+from flows.retrying import RETRIES
+from flows.showing import lineage_markdown
+from flows.sole import SoleRun
 from monitoring.drift import HTML_NAME
 from monitoring.drift_window import measure_window
 from tastemaker import names
@@ -25,19 +34,22 @@ from tastemaker.features.audit.leak_check import check_services
 from tastemaker.features.audit.leaks import Telling, require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
+from tastemaker.observability.telling import tell_gate
 from tastemaker.promotion.assess import assess_release
-from tastemaker.promotion.bento import build_bento
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
 from tastemaker.promotion.gathered import gathered, keep_assessment, keep_leaks, quality_figures, ranking_leaks
 from tastemaker.promotion.hashing import hash_tree
+from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import load_policy
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.samples import measure_parity
+from tastemaker.promotion.training_key import content_key
 from tastemaker.promotion.verdict import Verdict
+from tastemaker.release.files import ModelCard
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
 from tastemaker.training.pipeline import TrainedRelease, train_release
@@ -45,17 +57,21 @@ from tastemaker.training.pipeline import TrainedRelease, train_release
 __all__ = ["train_flow"]
 
 _SAMPLE_ROWS = 5_000
+_PATIENCE_S = 600.0  # for a run whose worker is gone and that lives on
+Row = dict[str, object]
+Figures = list[tuple[str, float]]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="look for features that know the label")
-def _check_leaks(settings: Settings, cut: datetime, seed: int) -> None:
+@task(**CACHED, **RETRIES, task_run_name="look for features that know the label")
+def _check_leaks(settings: Settings, cut: datetime, seed: int, key: str) -> list[Row]:
     days = TrainingParameters().ranker.label_days
     services = (names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
     tellings = check_services(settings, services, cut - timedelta(days=days), days, seed=seed)
     if not tellings:
         print(f"no leak check: too little was bought in the {days} days before {cut:%Y-%m-%d}")
-        return
-    rows = [
+        return []
+    require_no_leak(tellings)
+    rows: list[Row] = [
         {
             "feature": one.feature,
             "AUC": round(one.auc, 3),
@@ -64,51 +80,55 @@ def _check_leaks(settings: Settings, cut: datetime, seed: int) -> None:
         }
         for one in sorted(tellings, key=lambda one: -one.auc)
     ]
-    create_table_artifact(rows, key="leak-check", description="How well each feature alone tells what is bought")
-    require_no_leak(tellings)
     print(f"no leak: of {len(tellings)} features, {rows[0]['feature']} tells most, with an AUC of {rows[0]['AUC']}")
+    return rows
 
 
-@task(cache_policy=NO_CACHE, task_run_name="train two-tower and ranker")
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="train two-tower and ranker")
 def _train(
     settings: Settings,
     cut: datetime,
     seed: int,
-    directory: Path,
+    kept: KeptRun,
     *,
     parameters: TrainingParameters,
     earlier: Path | None,
-) -> TrainedRelease:
-    # Of a run that was killed half-way; its towers go on from their checkpoints beside this directory.
-    shutil.rmtree(directory, ignore_errors=True)
+) -> ModelCard:
+    if kept.is_trained():
+        print("a run before this one had trained it already; going on from there")
+        return ModelCard.read(kept.release_dir)
     plan = FeaturePlan.load(settings.plan_path)
     trained = train_release(
-        settings, plan, cut, directory, seed=seed, progress=print, parameters=parameters, earlier=earlier
+        settings, plan, cut, kept.release_dir, seed=seed, progress=print, parameters=parameters, earlier=earlier
     )
     require_no_leak(_ranking_tellings(trained, seed))
-    return trained
+    kept.note_trained()
+    return trained.card
 
 
 def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
     """How well each column of the ranker's matrix tells the label, derived ones included."""
     ranking_set = trained.ranking_set
-    real = ranking_set.labels >= 0
+    labels = ranking_set.labels[:, :, -1]  # of the outcome that matters most
+    real = labels >= 0
     lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
     columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    tellings, leaks = ranking_leaks(columns, ranking_set.labels[real], lists, seed)
+    tellings, leaks = ranking_leaks(columns, labels[real], lists, seed)
     keep_leaks(trained.directory, leaks)
     return tellings
 
 
-@task(cache_policy=NO_CACHE, task_run_name="evaluate beside baselines and champion")
-def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, seed: int) -> EvaluationReport:
-    report = keep_assessment(directory, assess_release(settings, directory, cut, days, seed=seed))
-    create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
-    return report
+@task(**CACHED, **RETRIES, task_run_name="evaluate beside baselines and champion")
+def _evaluate(
+    settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str
+) -> EvaluationReport:
+    return keep_assessment(directory, assess_release(settings, directory, cut, days, seed=seed))
 
 
-@task(cache_policy=NO_CACHE, task_run_name="measure drift")
-def _drift(settings: Settings, cut: datetime, days: int, seed: int, directory: Path) -> DriftSummary:
+@task(**CACHED, **RETRIES, task_run_name="measure drift")
+def _drift(
+    settings: Settings, cut: datetime, days: int, *, seed: int, directory: Path, figures: Figures, key: str
+) -> DriftSummary:
     champion = ReleaseRegistry(settings).champion()
     return measure_window(
         settings,
@@ -118,12 +138,12 @@ def _drift(settings: Settings, cut: datetime, days: int, seed: int, directory: P
         end=cut + timedelta(days=days),
         release=champion.release if champion else None,
         rows=_SAMPLE_ROWS,
-        figures=quality_figures(directory.with_name("release")),
+        figures=figures,
         seed=seed,
     )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="measure train/serve parity")
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="measure train/serve parity")
 def _parity(settings: Settings, seed: int) -> Parity:
     return measure_parity(settings, Lake(settings.lake_dir), _SAMPLE_ROWS, seed)
 
@@ -133,10 +153,12 @@ def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
     gates = settings.repository / "monitoring" / "gates"
     verdict = decide(load_policy(gates / f"{policy}.yaml"), evidence, now=settings.clock.now(), decided_by="gate")
     create_markdown_artifact(verdict.markdown(), key="verdict", description=f"{evidence.release}: {verdict.decision}")
+    reasons = [f"{check.name}: {check.summary}" for check in verdict.failures]
+    tell_gate(settings, policy, release=evidence.release, passed=verdict.passed, reasons=reasons)
     return verdict
 
 
-@task(cache_policy=NO_CACHE, task_run_name="register the release")
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="register the release")
 def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Verdict, reports: Path) -> Release:
     registry = ReleaseRegistry(settings)
     attachments = sorted([*reports.glob("*.html"), *reports.glob("drift.*.json")])
@@ -155,24 +177,33 @@ def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Ve
     return release
 
 
-@task(cache_policy=NO_CACHE, task_run_name="build the Bento and promote")
-def _promote(settings: Settings, release: str) -> str:
-    registry = ReleaseRegistry(settings)
-    registry.require_promotable(release)
-    return registry.promote(release, build_bento(settings, release)).bento
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
+def _ask_a_person(release: str, rollout: str) -> str:
+    """Start the flow that waits for the decision; once, however often this is tried."""
+    run = run_deployment(
+        "promote/default",
+        parameters={"release": release, "rollout": rollout},
+        timeout=0,
+        as_subflow=False,
+        idempotency_key=f"promote-{release}",
+        tags=[release],
+    )
+    return str(run.name)
 
 
 @flow(
     name="train",
     description="Train, evaluate, judge and register a release; promote it if the gate passes.",
     log_prints=True,
+    **HOOKS,
 )
 def train_flow(  # noqa: PLR0917 - Prefect passes them by name
     cut: datetime | None = None,
-    test_days: int = 28,
-    policy: str = "default",
-    seed: int = 1,
+    test_days: Annotated[int, Field(ge=1, le=365)] = 28,
+    policy: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default",
+    seed: Annotated[int, Field(ge=0)] = 1,
     promote: bool = True,
+    rollout: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$")] = "default",
     warm_start: bool = False,
     parameters: TrainingParameters | None = None,
 ) -> State[Any]:
@@ -183,12 +214,14 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         test_days: length of the window after the cut that the release is evaluated on.
         policy: name of a policy in ``monitoring/gates/``.
         seed: of all that is random in training.
-        promote: whether a release that passed becomes champion.
+        promote: whether a release that passed goes live.
+        rollout: policy in ``monitoring/rollout/`` of the steps that it takes beside the champion; empty: at once.
         warm_start: whether the towers start from the champion's, which takes a fraction of the time.
         parameters: of the release; the defaults when left out.
 
     Returns:
-        A completed state named ``Promoted``, ``Passed`` or ``Blocked``.
+        A completed state named ``Promoted``, ``RollingOut``, ``Passed``, ``AwaitingApproval``, ``Blocked``, or
+        ``Skipped`` when another run is at it.
     """
     settings = Settings.from_env()
     if cut is None:
@@ -196,55 +229,88 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         cut = tomorrow - timedelta(days=test_days)
     elif cut.tzinfo is None:
         cut = cut.replace(tzinfo=UTC)
-    work = settings.home / "training" / str(flow_run.get_id() or "local")
-    release_dir, report_dir = work / "release", work / "reports"
-    registry = ReleaseRegistry(settings)
-    champion = registry.champion()
-    earlier = registry.get(champion.release).path if warm_start and champion else None
-    if warm_start and not champion:
-        print("there is no champion to start from; the towers start anew")
+    sole = SoleRun(settings, "train")
+    if busy := sole.acquire(_PATIENCE_S):
+        return Completed(name="Skipped", message=busy)
     try:
-        _check_leaks(settings, cut, seed)
-        trained = _train(
-            settings, cut, seed, release_dir, parameters=parameters or TrainingParameters(), earlier=earlier
+        registry = ReleaseRegistry(settings)
+        champion = registry.champion()
+        earlier = registry.get(champion.release).path if warm_start and champion else None
+        if warm_start and not champion:
+            print("there is no champion to start from; the towers start anew")
+        parameters = parameters or TrainingParameters()
+        key = content_key(settings, cut, parameters=parameters.model_dump(mode="json"), seed=seed, earlier=earlier)
+        kept = KeptRun(settings, key)
+        release_dir = kept.release_dir
+        leaks = _check_leaks(settings, cut, seed, key=kept.step("leaks"))
+        if leaks:
+            create_table_artifact(leaks, key="leak-check", description="How well each feature alone tells purchases")
+        card = _train(settings, cut, seed, kept, parameters=parameters, earlier=earlier)
+        # What is measured on the window after the cut holds while no further event of the window arrives.
+        window = content_key(
+            settings,
+            cut + timedelta(days=test_days),
+            parameters={"days": test_days, "champion": champion.release if champion else ""},
+            seed=seed,
         )
-        report = _evaluate(settings, release_dir, cut, test_days, seed)
-        drift = _drift(settings, cut, test_days, seed, report_dir)
+        report_dir = kept.reports_dir(window)
+        report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
+        drift = _drift(
+            settings,
+            cut,
+            test_days,
+            seed=seed,
+            directory=report_dir,
+            figures=quality_figures(report),
+            key=kept.step("drift", window),
+        )
         parity = _parity(settings, seed)
         files = hash_tree(release_dir)
         lineage = collect_lineage(
             lake=Lake(settings.lake_dir),
             repository=settings.repository,
-            data_from=trained.card.data_from,
+            data_from=card.data_from,
             data_to=cut,
             plan_hash=FeaturePlan.load(settings.plan_path).hash,
-            parameters=trained.card.parameters.model_dump(mode="json"),
+            parameters=card.parameters.model_dump(mode="json"),
             seed=seed,
             now=settings.clock.now(),
             run=str(flow_run.get_id() or ""),
         )
         evidence = Evidence(
             release=release_id(settings.clock.now(), files),
-            events=trained.card.interactions,
+            events=card.interactions,
             evaluation=report,
             drift=drift,
             parity=parity,
             lineage=lineage,
             champion=champion.release if champion else None,
             files=files,
-            **gathered(release_dir, settings.repository, trained.card.interactions),
+            **gathered(release_dir, settings.repository, card.interactions, report),
         )
         if evidence.conduct is not None and evidence.conduct.segments:
             create_table_artifact(evidence.conduct.rows(), key="segments", description="NDCG by segment of shoppers")
         verdict = _judge(settings, policy, evidence)
         release = _register(settings, release_dir, evidence, verdict, report_dir)
+        create_markdown_artifact(lineage_markdown(release), key="lineage", description=release.id)
+        kept.prune_others()
+        return _conclude(settings, report, release, rollout if promote else None)
     finally:
-        shutil.rmtree(work, ignore_errors=True)  # what counts is in the registry
+        sole.release()
+
+
+def _conclude(settings: Settings, report: EvaluationReport, release: Release, rollout: str | None) -> State[Any]:
+    """What follows from the verdict; without a rollout policy, nothing does."""
+    verdict = release.verdict
     ndcg = report.models[report.reference]["ndcg"].value if report.models else float("nan")
     if not verdict.passed:
         reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
         return Completed(name="Blocked", message=f"{release.id}, {verdict.decision}: {reasons}")
-    if not promote:
+    if rollout is None:
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
-    bento = _promote(settings, release.id)
-    return Completed(name="Promoted", message=f"{bento}, NDCG@{report.k} {ndcg:.3f}")
+    if verdict.approval == "required":
+        asked = _ask_a_person(release.id, rollout)
+        return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
+    name, what = go_live(settings, release.id, rollout)
+    return Completed(name=name, message=f"{what}, NDCG@{report.k} {ndcg:.3f}")

@@ -58,4 +58,8 @@ else
         echo "$made_from" >$jars/.installed
     fi
 fi
+
+# 4. Prometheus and Alertmanager, for alerts.
+.venv/bin/python -m tastemaker.stack.monitoring.packages ||
+    printf 'setup: without them the tests of alerts are skipped, and tastemaker up --monitoring waits; all else works.\n' >&2
 say "Ready: .venv and .cache hold everything."

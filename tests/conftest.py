@@ -1,10 +1,12 @@
 import atexit
 import logging
 import os
+from typing import Any
 
 # Chooses how it keeps values when it is imported: before Feast, whose import switches the process to shared files, in
 # which the counters of one test would be there in the next.
 import prometheus_client
+import pytest
 
 __all__ = ["prometheus_client"]
 
@@ -15,3 +17,16 @@ atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 def pytest_sessionfinish() -> None:
     """Silence what still logs after the last test, such as Kafka's client about a node that is stopped."""
     logging.disable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `make test`, which runs two processes: files stay whole, and one process has all that start servers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "servers" if file.startswith(("tests/e2e/", "tests/contract/", "tests/k8s/")) else file
+
+    return Scheduling(config, log)

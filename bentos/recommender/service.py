@@ -7,13 +7,16 @@ from pathlib import Path
 
 import bentoml
 
+from tastemaker.clock import wall_us
 from tastemaker.release.champion import read_champion
+from tastemaker.release.split import split_in_force
 from tastemaker.serving.access.binding import check_binding, listening_hosts
 from tastemaker.serving.access.bounded_http import bound_request_heads
 from tastemaker.serving.access.starting import ending_the_server
 from tastemaker.serving.app import create_app, open_recommender
 from tastemaker.serving.bento_service import RELEASE_DIR, SERVICE_OPTIONS, release_of
 from tastemaker.serving.data_plane import AnyRecommender
+from tastemaker.serving.trial import WantedTrial
 from tastemaker.settings import Settings
 
 __all__ = ["Recommender", "app"]
@@ -27,6 +30,14 @@ def _wanted(settings: Settings) -> str:
     return "" if champion is None else champion.release
 
 
+def _wanted_trial(settings: Settings) -> WantedTrial | None:
+    """The release that a rollout wants to be tried beside the champion."""
+    if not settings.follow_champion or os.environ.get(RELEASE_DIR):
+        return None
+    split = split_in_force(settings.releases_dir, wall_us())
+    return None if split is None else WantedTrial(split.candidate, split.share, split.shadow)
+
+
 def _release_dir(champion: str = "") -> Path:
     return release_of(Recommender, champion)
 
@@ -36,7 +47,12 @@ def _open(settings: Settings) -> AnyRecommender:
 
 
 bound_request_heads()  # here, because the worker's server is made right after this module was imported
-app = create_app(_open, wanted=_wanted)
+app = create_app(
+    _open,
+    wanted=_wanted,
+    wanted_trial=_wanted_trial,
+    open_release=lambda settings, name: open_recommender(settings, _release_dir(name)),
+)
 
 
 @bentoml.service(name="tastemaker-recommender", **SERVICE_OPTIONS)

@@ -1,6 +1,14 @@
 """The few domain errors. A message says what is wrong, where, and the remedy."""
 
-__all__ = ["ContractError", "DataError", "GateRejected", "ServingError", "StackError", "TastemakerError"]
+__all__ = [
+    "ContractError",
+    "DataError",
+    "GateRejected",
+    "RolloutError",
+    "ServingError",
+    "StackError",
+    "TastemakerError",
+]
 
 
 class TastemakerError(Exception):
@@ -27,6 +35,10 @@ class ContractError(TastemakerError):
 
 class GateRejected(TastemakerError):
     """An action needs a release whose gate verdict is a pass, and this one has none."""
+
+
+class RolloutError(TastemakerError):
+    """A rollout cannot take a step: there is none, another one runs, or what serves does not follow."""
 
 
 class ServingError(TastemakerError):

@@ -15,13 +15,15 @@ __all__ = ["ENV_PREFIX", "Settings"]
 
 ENV_PREFIX = "TASTEMAKER_"
 _CLOCK_FILE = "clock_offset_us"
+_UNPREFIXED = ("kafka_bootstrap_servers", "prometheus_url", "alertmanager_url")  # as other tools call them
+_FILES = ("api_keys", "tls_certificate", "tls_key", "alert_receivers", "metrics_key")
 
 
 class Settings(BaseModel):
     """Where the platform keeps its state and how its parts reach each other.
 
     Every field can be set by the environment variable ``TASTEMAKER_<FIELD>``;
-    ``kafka_bootstrap_servers`` by ``KAFKA_BOOTSTRAP_SERVERS``.
+    ``kafka_bootstrap_servers`` by ``KAFKA_BOOTSTRAP_SERVERS``, ``PROMETHEUS_URL`` and ``ALERTMANAGER_URL`` likewise.
 
     Attributes:
         home: directory of all local state (lake, online store, registry, releases, logs).
@@ -63,6 +65,20 @@ class Settings(BaseModel):
             another one while it runs; otherwise it serves the release that its Bento was built with. The stack sets it.
         max_in_progress: requests that the collector or the recommender has in progress at once; more are told to come
             back.
+        cluster_storage: where KServe finds a release, such as ``pvc://home/{release}``; rollouts then act on a cluster.
+            Empty: on the stack's recommender.
+        cluster_namespace: of the platform in that cluster.
+        monitoring: whether `tastemaker up` runs Prometheus and Alertmanager too.
+        monitoring_seconds: how often Prometheus asks and evaluates its rules.
+        prometheus_port: where the stack's Prometheus listens.
+        alertmanager_port: where the stack's Alertmanager listens.
+        exporter_port: where the figures of flows answer Prometheus.
+        prometheus_url: a Prometheus that someone else runs, also as ``PROMETHEUS_URL``; empty for the stack's.
+        alertmanager_url: an Alertmanager that someone else runs, also as ``ALERTMANAGER_URL``; empty for the stack's.
+        alert_receivers: the YAML file that says who gets alerts; empty: ``monitoring/alertmanager/receivers.yaml``
+            of the repository, if there is one.
+        runbooks_url: base address of the runbooks in links of alerts; empty: their paths in the repository.
+        metrics_key: file with an API key of the scope ``administer``, which Prometheus sends where keys are asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,6 +118,18 @@ class Settings(BaseModel):
     repeat_seconds: float = Field(5.0, ge=0, le=300)
     follow_champion: bool = False
     max_in_progress: int = Field(512, ge=1)
+    cluster_storage: str = ""
+    cluster_namespace: str = "tastemaker"
+    monitoring: bool = False
+    monitoring_seconds: float = Field(15.0, ge=0.1)
+    prometheus_port: int = Field(9090, ge=1, le=65535)
+    alertmanager_port: int = Field(9095, ge=1, le=65535)
+    exporter_port: int = Field(9096, ge=1, le=65535)
+    prometheus_url: str = Field("", pattern="^(https?://.+)?$")
+    alertmanager_url: str = Field("", pattern="^(https?://.+)?$")
+    alert_receivers: str = ""
+    runbooks_url: str = Field("", pattern="^(https?://.+)?$")
+    metrics_key: str = ""
 
     @model_validator(mode="after")
     def _certificate_and_key(self) -> "Settings":
@@ -125,15 +153,16 @@ class Settings(BaseModel):
         home = Path(str(overrides.get("home", values.get("home", cls.model_fields["home"].default))))
         if "clock_offset_us" not in values and (home / _CLOCK_FILE).exists():
             values["clock_offset_us"] = (home / _CLOCK_FILE).read_text()
-        if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-            values["kafka_bootstrap_servers"] = environ["KAFKA_BOOTSTRAP_SERVERS"]
+        for field in _UNPREFIXED:
+            if environ.get(field.upper()):
+                values[field] = environ[field.upper()]
         values.update(overrides)
         try:
             settings = cls.model_validate(values)
         except ValueError as error:
             raise DataError(f"settings from {ENV_PREFIX}* variables: {error}") from error
         # Some processes of the stack, and BentoML's workers, run elsewhere.
-        files = {name: getattr(settings, name) for name in ("api_keys", "tls_certificate", "tls_key")}
+        files = {name: getattr(settings, name) for name in _FILES}
         return settings.model_copy(
             update={
                 "home": settings.home.absolute(),
@@ -199,6 +228,11 @@ class Settings(BaseModel):
         return self.home / "releases"
 
     @property
+    def rollouts_dir(self) -> Path:
+        """State and journal of each rollout."""
+        return self.releases_dir / "rollouts"
+
+    @property
     def bentoml_home(self) -> Path:
         """BentoML's model and Bento store."""
         return self.home / "bentoml"
@@ -261,3 +295,22 @@ class Settings(BaseModel):
     def prefect_url(self) -> str:
         """Base address of the Prefect UI; its API is under ``/api``."""
         return f"http://{self.host}:{self.prefect_port}"
+
+    @property
+    def alertmanager(self) -> str:
+        """Base address of the Alertmanager that alerts are posted to; empty where there is none."""
+        if self.alertmanager_url or not self.monitoring:
+            return self.alertmanager_url.rstrip("/")
+        return f"http://{self.host}:{self.alertmanager_port}"
+
+    @property
+    def prometheus(self) -> str:
+        """Base address of Prometheus; empty where there is none."""
+        if self.prometheus_url or not self.monitoring:
+            return self.prometheus_url.rstrip("/")
+        return f"http://{self.host}:{self.prometheus_port}"
+
+    @property
+    def observability_dir(self) -> Path:
+        """Figures of flows, alerts that wait to be sent, and the configuration and data of the monitoring tools."""
+        return self.home / "observability"

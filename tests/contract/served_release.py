@@ -33,7 +33,7 @@ SMALL = TrainingParameters(
     towers=ReleaseTowerParameters(
         encoder="weighted-mean", chosen={"dimension": 8, "epochs": 2, "batch": 64, "window": 11, "compiled": False}
     ),
-    ranker=ReleaseRankerParameters(hidden=(8,), epochs=2),
+    ranker=ReleaseRankerParameters(hidden=(8,), epochs=2, outcomes=("view", "purchase"), outcome_weights=(0.1, 1.0)),
     retrieval=RetrievalParameters(limit=32),
 )
 
@@ -73,9 +73,10 @@ def _lists(plan: FeaturePlan) -> RankingSet:
     random = np.random.default_rng(1)
     shape = (16, SMALL.retrieval.limit)
     features = random.random((*shape, len(RankingLayout.of(plan).names)), dtype=np.float32)
-    labels = (random.random(shape) < 0.2).astype(np.float32)
+    labels = (random.random((*shape, len(SMALL.ranker.outcomes))) < 0.2).astype(np.float32)
+    positions = random.integers(0, 10, shape).astype(np.int32)
     nothing = np.zeros((0, 0), dtype=np.float32)
-    return RankingSet(features=features, labels=labels, trained=nothing, served=nothing, recall=1.0)
+    return RankingSet(features, labels, positions, trained=nothing, served=nothing, recall=1.0)
 
 
 def _items() -> pa.Table:

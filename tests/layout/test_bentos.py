@@ -175,18 +175,20 @@ import bentoml
 for name in {unwanted!r}:  # as if they were not installed
     sys.modules[name] = None
 service = bentoml.load({tag!r})
-import {modules}
-import tastemaker.release.retrieval, tastemaker.features.stores.opening
+import pathlib, tastemaker
+from importlib import import_module
+inside = pathlib.Path(tastemaker.__file__).parents[1]
+for path in sorted((*inside.glob("tastemaker/serving/**/*.py"), *inside.glob("tastemaker/release/*.py"))):
+    name = ".".join(path.relative_to(inside).with_suffix("").parts).removesuffix(".__init__")
+    try:
+        import_module(name)
+    except ImportError as error:  # what only another service needs may lack its library, never our own code
+        if error.name not in {unwanted!r} and error.name.partition(".")[0] not in {unwanted!r}:
+            raise
 from tastemaker.serving.bento_service import release_of
 print(tastemaker.__file__)
 print(release_of(service))
 """
-# What the service imports as it opens the release.
-OPENS = {
-    "recommender": "tastemaker.broker.kafka, tastemaker.serving.recommender",
-    "retrieval": "tastemaker.serving.model_services.retrieval, tastemaker.serving.model_services.following",
-    "ranking": "tastemaker.serving.model_services.ranking, tastemaker.serving.model_services.following",
-}
 MISSING = {
     "crc32c": "crc32c",
     "faiss-cpu": "faiss",
@@ -201,7 +203,7 @@ def load_without_installation(service, built, tmp_path, **environ: str) -> list[
     home, tag = built
     unwanted = (*TRAINING_ONLY, *(MISSING[name] for name in WITHOUT[service]))
     libraries = sysconfig.get_paths()["purelib"]
-    code = LOAD.format(libraries=libraries, tag=tag, unwanted=unwanted, modules=OPENS[service])
+    code = LOAD.format(libraries=libraries, tag=tag, unwanted=unwanted)
     # Away from the repository: neither its src/ nor its bentos/ may be found by accident.
     environ = {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": os.environ["PATH"], **environ}
     done = subprocess.run(

@@ -7,6 +7,8 @@ import typer
 
 from tastemaker import __version__
 from tastemaker.cli import (
+    alerts,
+    approve,
     data,
     dead_letters,
     demo,
@@ -18,6 +20,9 @@ from tastemaker.cli import (
     lake,
     models,
     recommend,
+    rehearse,
+    releases,
+    rollout,
     rules,
     stack,
     why,
@@ -41,6 +46,7 @@ Your own data: **tastemaker data import FILE --mapping FILE.yaml**, then **taste
 """,
 )
 app.command("demo")(demo.demo)
+app.command("rehearse")(rehearse.rehearse)
 app.command("up")(stack.up)
 app.command("status")(stack.status)
 app.command("logs")(stack.logs)
@@ -51,10 +57,14 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
+app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
-app.add_typer(models.releases, name="releases")
 app.command("gate")(gate.gate)
 app.add_typer(drift.app, name="drift")
+app.add_typer(releases.app, name="releases")
+app.add_typer(rollout.app, name="rollout")
+app.command("approve")(approve.approve)
+app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(recommend.app, name="recommend")
 app.command("send")(recommend.send)

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -28,7 +28,11 @@ def addresses(settings: Settings) -> Table:
         ("Prefect: runs, artifacts, schedules", settings.prefect_url),
         ("reports: drift", settings.reports_url),
         ("Kafka", settings.broker),
+        ("Prometheus", settings.prometheus),
+        ("Alertmanager", settings.alertmanager),
     ):
+        if not url:
+            continue
         table.add_row(what, f"[cyan]{url}[/]")
     return table
 
@@ -44,6 +48,9 @@ def up(
             help="Stream workers that share the partitions; TASTEMAKER_WORKERS when left out, which is 1 at first.",
         ),
     ] = None,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Prometheus and Alertmanager too; see docs/alerts.md.")
+    ] = False,
 ) -> None:
     """Run the local stack until Ctrl-C: Kafka, collector, stream workers, Prefect server and worker, recommender.
 
@@ -59,7 +66,8 @@ def up(
     from tastemaker.stack.supervisor import Supervisor
     from tastemaker.stack.workspace import prepare
 
-    settings = Settings.from_env() if workers is None else Settings.from_env(workers=workers)
+    wanted: dict[str, Any] = {"workers": workers, "monitoring": monitoring or None}
+    settings = Settings.from_env(None, **{name: value for name, value in wanted.items() if value is not None})
     record = read_stack(settings)
     if record is not None:
         raise StackError(

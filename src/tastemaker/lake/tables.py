@@ -85,6 +85,10 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("surface", pa.string()),
             ("release", pa.string()),
             ("tier", pa.string()),
+            ("latency_us", pa.int64()),
+            ("listed", pa.int32()),  # items of the list
+            ("shadow_of", pa.string()),  # the request that this list was made for beside the one that was seen
+            ("stands_in_for", pa.string()),  # the release that failed to make it
             ("served_list", pa.string()),  # the whole ServedList as JSON
             (names.PARTITION, pa.int32()),
             (names.OFFSET, pa.int64()),

@@ -79,7 +79,7 @@ def assess_release(
     split = temporal_split(history, cut, days)
     rankings: dict[str, Ranking] = {}
     users = split.truth.user_ids.tolist()
-    scored = Scored(_bought(split.truth))
+    scored = Scored(_bought(split.truth) if _foretells_purchases(release_dir) else {})
     served = _served(settings, release_dir, cut, [*users, _NOBODY], k=k, seen=scored)
     nobody = served.pop(_NOBODY)
     rankings[CANDIDATE] = served
@@ -112,6 +112,11 @@ def _bought(truth: Truth) -> dict[str, frozenset[str]]:
         user: frozenset(truth.catalogue[row[row >= 0]].tolist())
         for user, row in zip(truth.user_ids.tolist(), truth.relevant, strict=True)
     }
+
+
+def _foretells_purchases(release_dir: Path) -> bool:
+    """Whether scores are log-odds of a purchase; of several outcomes they are of a mixture."""
+    return ModelCard.read(release_dir).parameters.ranker.outcomes == ("purchase",)
 
 
 def _newcomers(

@@ -37,7 +37,7 @@ class Scored:
     """Collects the scores of candidates while lists are made.
 
     Attributes:
-        bought: item ids by user, of the test window.
+        bought: item ids by user, of the test window; empty where scores are no log-odds of a purchase.
         scores: log-odds of a purchase.
         labels: whether it happened.
     """
@@ -49,7 +49,7 @@ class Scored:
 
     def __call__(self, user: str, served: ServedList) -> None:
         """Take up one list."""
-        if self.users >= _SCORED_USERS or not served.candidates or served.tier != "full":
+        if not self.bought or self.users >= _SCORED_USERS or not served.candidates or served.tier != "full":
             return
         self.users += 1
         taken = self.bought.get(user, frozenset())

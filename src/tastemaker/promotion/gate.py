@@ -34,4 +34,5 @@ def decide(policy: GatePolicy, evidence: Evidence, *, now: datetime, decided_by:
         decided_at=now,
         champion=evidence.champion,
         judged={"policy": policy.digest(), **evidence.hashes()},
+        approval=policy.approval,
     )

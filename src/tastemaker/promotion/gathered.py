@@ -1,10 +1,9 @@
 """What a training run leaves beside the release directory for the gate, so that a run that goes on finds it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -12,12 +11,12 @@ from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.features.audit.leaks import Telling, find_leaks
 from tastemaker.promotion.assess import Assessment
 from tastemaker.promotion.findings import Leaks, collect_contents
+from tastemaker.promotion.hashing import hash_bytes
 from tastemaker.promotion.list_conduct import ListConduct
 
 __all__ = ["gathered", "keep_assessment", "keep_leaks", "quality_figures", "ranking_leaks"]
 
-_CONDUCT: Final = "conduct.json"
-_QUALITY: Final = "quality.json"
+_CONDUCT: Final = "conduct"
 _LEAKS: Final = "leaks.json"
 _PLANTED: Final = "(planted)"
 _FLIPPED: Final = 0.01  # of the labels, so that the planted leak is no plain copy
@@ -52,13 +51,17 @@ def keep_leaks(release_dir: Path, leaks: Leaks) -> None:
 
 
 def keep_assessment(release_dir: Path, assessment: Assessment) -> EvaluationReport:
-    """Leave what the lists are like, and hand on the report."""
-    release_dir.with_name(_CONDUCT).write_bytes(assessment.conduct.to_json())
-    release_dir.with_name(_QUALITY).write_bytes(msgspec.json.encode(_figures(assessment.report)))
+    """Leave what the lists are like, by the report that it goes with, and hand on the report."""
+    _conduct(release_dir, assessment.report).write_bytes(assessment.conduct.to_json())
     return assessment.report
 
 
-def _figures(report: EvaluationReport) -> list[tuple[str, float]]:
+def _conduct(release_dir: Path, report: EvaluationReport) -> Path:
+    return release_dir.with_name(f"{_CONDUCT}-{hash_bytes(report.to_json())[:16]}.json")
+
+
+def quality_figures(report: EvaluationReport) -> list[tuple[str, float]]:
+    """Ranking quality for the drift report, by name; empty where nobody was there to be judged by."""
     if not report.models:
         return []
     ours = report.models[report.reference]
@@ -69,21 +72,16 @@ def _figures(report: EvaluationReport) -> list[tuple[str, float]]:
     return found
 
 
-def quality_figures(release_dir: Path) -> Sequence[tuple[str, float]]:
-    """Ranking quality for the drift report; empty where nothing was evaluated."""
-    path = release_dir.with_name(_QUALITY)
-    return msgspec.json.decode(path.read_bytes(), type=list[tuple[str, float]]) if path.is_file() else []
-
-
-def gathered(release_dir: Path, repository: Path, events: int) -> dict[str, Any]:
+def gathered(release_dir: Path, repository: Path, events: int, report: EvaluationReport) -> dict[str, Any]:
     """The parts of the evidence that lie beside a release directory, by their name in the evidence.
 
     Args:
         release_dir: what training wrote.
         repository: root of the checkout, for the licences.
         events: that training read.
+        report: of the evaluation whose further figures are wanted.
     """
-    conduct, leaks = (release_dir.with_name(name) for name in (_CONDUCT, _LEAKS))
+    conduct, leaks = _conduct(release_dir, report), release_dir.with_name(_LEAKS)
     return {
         "conduct": ListConduct.from_json(conduct.read_bytes()) if conduct.is_file() else None,
         "leaks": Leaks.from_json(leaks.read_bytes()) if leaks.is_file() else None,

@@ -1,7 +1,7 @@
 """The gate policy: which checks a release must pass, and their limits. A YAML file, validated strictly."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -41,11 +41,13 @@ class GatePolicy(limits.Limits):
         name: as it appears in verdicts.
         description: whom it is for.
         checks: the checks and their limits.
+        approval: whether a person decides on a release that passed; the one key that may be left out.
     """
 
     name: Annotated[str, Field(min_length=1)]
     description: str
     checks: PolicyChecks
+    approval: Literal["none", "required"] = "none"
 
     def digest(self) -> str:
         """SHA-256 of its content; comments and layout of the file do not matter."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tastemaker.errors import DataError, GateRejected
+from tastemaker.promotion.approval import require_approved
 from tastemaker.promotion.champion import Champion, locked, read_champion, write_champion
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.hashing import hash_bytes, hash_tree
 from tastemaker.promotion.lineage import Lineage
 from tastemaker.promotion.manifest import EVIDENCE_DIR, MANIFEST_NAME, Manifest
+from tastemaker.promotion.rollout.running import running_rollout
 from tastemaker.promotion.store import ModelStore
 from tastemaker.promotion.verdict import Verdict
 from tastemaker.settings import Settings
@@ -159,7 +161,7 @@ class ReleaseRegistry:
         """The release in production; None before the first promotion."""
         return read_champion(self._directory)
 
-    def promote(self, release: str, bento: str) -> Champion:
+    def promote(self, release: str, bento: str, *, rollout: bool = False) -> Champion:
         """Make a release the champion.
 
         Of two promotions at the same time only one wins: each verdict names the champion that it was compared
@@ -168,13 +170,20 @@ class ReleaseRegistry:
         Args:
             release: its id.
             bento: tag of the Bento that serves it.
+            rollout: whether its rollout promotes it; while one runs, nobody else may promote anything.
 
         Raises:
-            GateRejected: its verdict is no pass, was made against another champion, or its files changed since.
+            GateRejected: its verdict is no pass, was made against another champion, its files changed since, or a
+                rollout runs.
             DataError: there is no such release.
         """
         self.require_promotable(release)
         with locked(self._directory):
+            if not rollout and (trial := running_rollout(self._settings.rollouts_dir)) is not None:
+                raise GateRejected(
+                    f"a rollout of {trial} runs; wait for its end, take its next step with `tastemaker rollout"
+                    " advance`, or end it with `tastemaker rollout abort`"
+                )
             champion = read_champion(self._directory)
             if champion is not None and (champion.release, champion.bento) == (release, bento):
                 return champion
@@ -200,6 +209,7 @@ class ReleaseRegistry:
         if not verdict.passed:
             reasons = "; ".join(f"{check.name}: {check.summary}" for check in verdict.failures)
             raise GateRejected(f"release {release} may not go live, the gate says {verdict.decision}: {reasons}")
+        require_approved(self._directory, verdict, self._settings.clock.now())
         self._must_verify(release)
         self._must_face(verdict, self.champion())
 

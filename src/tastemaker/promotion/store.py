@@ -94,11 +94,36 @@ class ModelStore:
         except bentoml.exceptions.BentoMLException as error:
             raise DataError(f"BentoML cannot store release {manifest.release}: {error}") from error
 
+    def bentos_of(self, release: str) -> list[str]:
+        """Tags of the Bentos that were built with a release, as their own descriptions say."""
+        root = self._home / "bentos"
+        tags = []
+        for path in sorted(root.glob("*/*/bento.yaml")):
+            text = path.read_text(encoding="utf-8")
+            if f"{RELEASE_MODEL}:{release}" in {line.split("tag: ", 1)[-1].strip() for line in text.splitlines()}:
+                tags.append(f"{path.parts[-3]}:{path.parts[-2]}")
+        return tags
+
+    def bento_path(self, tag: str) -> Path:
+        """Where a Bento is."""
+        name, _, version = tag.partition(":")
+        return self._home / "bentos" / name / version
+
     def delete(self, release: str) -> None:
-        """Remove what is there of a release."""
+        """Remove what is there of a release; the store's word for the newest one then is of one that is left."""
         path = self.path(release)
-        if path is not None:
-            shutil.rmtree(path)
+        if path is None:
+            return
+        shutil.rmtree(path)
+        latest = self._root / RELEASE_MODEL / "latest"
+        if latest.is_file() and latest.read_text(encoding="utf-8").strip() == release:
+            left = sorted(
+                (self._root / RELEASE_MODEL).glob("*/" + self.OWN_FILE), key=lambda file: file.stat().st_mtime
+            )
+            if left:
+                latest.write_text(left[-1].parent.name, encoding="utf-8")
+            else:
+                latest.unlink()
 
     def _bentoml(self) -> Any:
         os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")

@@ -54,6 +54,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         decided_at: when (UTC).
         champion: the release that it was compared with; promotion is refused when another one has won since.
         judged: SHA-256 of the policy and of everything that was looked at, by name.
+        approval: whether a person has to agree as well; see :mod:`tastemaker.promotion.approval`.
     """
 
     release: str
@@ -64,6 +65,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     champion: str | None
     judged: dict[str, str]
+    approval: Literal["none", "required"] = "none"
 
     @property
     def passed(self) -> bool:

@@ -22,6 +22,8 @@ from tastemaker.serving.oip import v1, v2
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.served_log import ServedListLog
 from tastemaker.serving.telemetry.telemetry import Telemetry
+from tastemaker.serving.trial import WantedTrial
+from tastemaker.serving.trials import Trials
 from tastemaker.settings import Settings
 
 __all__ = ["create_app", "open_recommender", "open_served_log"]
@@ -32,6 +34,9 @@ def create_app(
     settings: Callable[[], Settings] = Settings.from_env,
     open_log: Callable[[Settings, ServingMetrics], ServedListLog] | None = None,
     wanted: Callable[[Settings], str] = lambda settings: "",
+    *,
+    wanted_trial: Callable[[Settings], WantedTrial | None] | None = None,
+    open_release: Callable[[Settings, str], AnyRecommender] | None = None,
 ) -> Starlette:
     """Build the application. Nothing is read or loaded before :meth:`DataPlane.start`.
 
@@ -44,6 +49,8 @@ def create_app(
         open_log: makes the served-list log; by default it writes to the settings' broker.
         wanted: names the release that ``open_recommender`` would load now; asked twice a second. When it names another
             one, that is loaded beside the one that answers, and takes over when it is warm.
+        wanted_trial: names the release that is to be tried beside it, and with whom; asked as often.
+        open_release: loads a release by its name, to be tried; without both of them none is.
     """
     metrics, settled = ServingMetrics(), cache(settings)
     plane = DataPlane(
@@ -52,6 +59,16 @@ def create_app(
         metrics=metrics,
         wanted=lambda: wanted(settled()),
         open_telemetry=lambda: Telemetry.of(settled(), metrics.traces_dropped.inc),
+        open_trials=None
+        if wanted_trial is None or open_release is None
+        else lambda keep, maker: Trials(
+            lambda: wanted_trial(settled()),
+            lambda name: open_release(settings(), name),
+            metrics,
+            settled().clock.now,
+            keep=keep,
+            maker=maker,
+        ),
     )
 
     @asynccontextmanager

@@ -180,6 +180,8 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         stages: time of each stage, in microseconds.
         trace: what it takes to make the list again; None in lists of before it was logged.
         repeated: as in the response; candidates and features are those of the list that was ranked before.
+        shadow_of: the request that a release on trial made this list for as well, which nobody saw; else empty.
+        stands_in_for: the release that failed to make this list; else empty.
     """
 
     request_id: str
@@ -204,3 +206,5 @@ class ServedList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     stages: dict[str, int] = {}
     trace: Trace | None = None
     repeated: bool = False
+    shadow_of: str = ""
+    stands_in_for: str = ""

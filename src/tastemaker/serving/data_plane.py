@@ -3,7 +3,7 @@
 Making a list is numpy and SQLite work, so it runs in one thread of its own and the event loop stays free. A list that
 is not there when its budget is spent, that waited too long, or that too many others wait before, is answered from what
 is at hand: a lower tier is better than an error. One more thread loads the release, warms it up, and from then on looks
-for new and changed items, and for another release that is to take over.
+for new and changed items, for another release that is to take over, and for one that is to be tried.
 """
 
 import asyncio
@@ -11,20 +11,23 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from time import monotonic
 
 from tastemaker.errors import ServingError, TastemakerError
 from tastemaker.serving.any_recommender import Answer, AnyRecommender
 from tastemaker.serving.contract import RecommendationRequest
-from tastemaker.serving.list_job import ListJob
+from tastemaker.serving.lane import Lane
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.serving.problems import NO_RELEASE_RETRY_S, ApiProblem
+from tastemaker.serving.records import ListRecord
 from tastemaker.serving.requests import check_request
 from tastemaker.serving.served_log import ServedListLog
 from tastemaker.serving.succession import Serving, Succession, Successor
 from tastemaker.serving.telemetry.answers import Answers
 from tastemaker.serving.telemetry.telemetry import Telemetry
+from tastemaker.serving.trial import Trial
+from tastemaker.serving.trials import Trials, TrialTold
 
 __all__ = ["Answer", "AnyRecommender", "DataPlane"]
 
@@ -44,6 +47,8 @@ class DataPlane:
         wanted: names what ``open_recommender`` would open now; looked at together with the items. Another name makes
             it open again, while the former recommender answers.
         open_telemetry: makes what looks at calls after their answer; called once, off the event loop.
+        open_trials: makes what brings releases on trial beside the one that serves, given what logs lists that nobody
+            sees, and the thread that makes lists; None tries none.
     """
 
     def __init__(
@@ -57,23 +62,22 @@ class DataPlane:
         retry_s: float = 2.0,
         wanted: Callable[[], str] = lambda: "",
         open_telemetry: Callable[[], Telemetry] = Telemetry,
+        open_trials: Callable[[Callable[[ListRecord], None], Executor], Trials] | None = None,
     ) -> None:
         self.metrics = metrics
         self._open_recommender, self._wanted = open_recommender, wanted
-        self._open_log, self._open_telemetry = open_log, open_telemetry
+        self._open_log, self._open_telemetry, self._open_trials = open_log, open_telemetry, open_trials
         self._telemetry = Telemetry()
-        self._max_waiting = max_waiting
+        self._lane = Lane("recommender", max_waiting)
         self._refresh_s = refresh_s
         self._retry_s = retry_s
         self._serving: Serving | None = None
         self._succession: Succession | None = None
+        self._trials: Trials | None = None
         self._log: ServedListLog | None = None
-        self._executor: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._waiting = 0
         self._refreshed = 0.0  # when the last look for changes succeeded, by the monotonic clock
-        self._busy_since: float | None = None  # when the list in the making was begun
         self._why_not_ready = "it has not been started"
 
     @property
@@ -100,6 +104,11 @@ class DataPlane:
         """The release that is to take over, if any."""
         return None if self._succession is None else self._succession.successor
 
+    @property
+    def trial(self) -> TrialTold | None:
+        """The release that is on trial, if any."""
+        return None if self._trials is None else self._trials.told
+
     def _current(self) -> Serving:
         if self._serving is None or self._stopping.is_set():
             raise ApiProblem(
@@ -116,7 +125,6 @@ class DataPlane:
         if self._thread is not None:
             return
         self._why_not_ready = "the release is being loaded"
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recommender")
         self._thread = threading.Thread(target=self._run, name="recommender-upkeep", daemon=True)
         self._thread.start()
 
@@ -125,8 +133,9 @@ class DataPlane:
         if self._thread is None or self._stopping.is_set():
             return
         self._stopping.set()
-        if self._executor is not None:
-            self._executor.shutdown(wait=True)
+        self._lane.shut(wait=True)
+        if self._trials is not None:
+            self._trials.stop()
         self._thread.join(timeout_s)
         if self._log is not None:
             self._log.stop(timeout_s)
@@ -168,15 +177,16 @@ class DataPlane:
             ServingError: the recommender cannot answer.
         """
         serving = self._current()  # a release that takes over meanwhile changes nothing for these
-        recommender = serving.recommender
         serving.users += 1
+        if serving.trial is not None:
+            return await self._on_trial(serving, serving.trial, requests, Answers(headers))
         self._count(len(requests))
-        answers = Answers(headers)
+        answers, lane, recommender = Answers(headers), self._lane, serving.recommender
         try:
             if len(requests) == 1:
-                answers.append(await self._within_budget(recommender, requests[0]))
+                answers.append(await lane.within_budget(recommender, requests[0]))
             else:
-                made = (self._within_budget(recommender, request) for request in requests)
+                made = (lane.within_budget(recommender, request) for request in requests)
                 answers.extend(await asyncio.gather(*made))
             answers.done()
             return answers
@@ -188,31 +198,28 @@ class DataPlane:
             self._count(-len(requests))
             serving.users -= 1
 
-    async def _within_budget(self, recommender: AnyRecommender, request: RecommendationRequest) -> Answer:
-        """One list, by the thread that makes them; from what is at hand where that would take too long."""
-        recipe = recommender.recipes.get(request.surface)
-        total_s = recipe.budget.total / 1_000 if recipe else 1.0
-        now, busy_since = monotonic(), self._busy_since
-        if busy_since is not None and now - busy_since > total_s:
-            return recommender.shed(request, f"the list before is in the making for {now - busy_since:.1f} s")
-        if self._waiting > self._max_waiting:
-            return recommender.shed(request, f"overloaded: {self._waiting} lists are being made or wait")
-        assert self._executor is not None
-        job = ListJob(recommender, request, now, recipe.budget.queue / 1_000 if recipe else total_s)
-        self._executor.submit(job.run, self._make)
-        answer = await job.wait(total_s)
-        return answer or recommender.shed(request, f"no list within {total_s * 1_000:.0f} ms")
+    async def _on_trial(
+        self, serving: Serving, trial: Trial, requests: Sequence[RecommendationRequest], answers: Answers
+    ) -> Answers:
+        """As :meth:`recommend`, while a release is on trial."""
 
-    def _make(self, job: ListJob) -> Answer:
-        """In the thread that makes lists."""
-        began = self._busy_since = monotonic()
+        async def by_champion(request: RecommendationRequest) -> Answer:
+            self._count(1)
+            try:
+                return await self._lane.within_budget(serving.recommender, request)
+            finally:
+                self._count(-1)
+
         try:
-            waited = began - job.queued
-            if waited > job.queue_s:
-                return job.recommender.shed(job.request, f"overloaded: it waited {waited * 1_000:.0f} ms for its turn")
-            return job.recommender.answer(job.request, waited * 1_000)
+            answers.extend(await trial.answers(requests, by_champion))
+            answers.done()
+            return answers
+        except RuntimeError as error:
+            if self._stopping.is_set():
+                raise ServingError("it is shutting down") from error
+            raise
         finally:
-            self._busy_since = None
+            serving.users -= 1
 
     async def record(self, answers: Answers) -> None:
         """Count and log lists whose answer was sent."""
@@ -222,10 +229,17 @@ class DataPlane:
                 self._log.offer_later(record)
                 self.metrics.log_waiting.set(self._log.waiting)
         self._telemetry.look(answers)
+        if self._serving is not None and self._serving.trial is not None:
+            self._serving.trial.look(answers, self._lane.waiting)
+
+    def _keep(self, record: ListRecord) -> None:
+        """Log a list that nobody saw."""
+        if self._log is not None:
+            self._log.offer_later(record)
 
     def _count(self, change: int) -> None:
-        self._waiting += change
-        self.metrics.waiting.set(self._waiting)
+        self._lane.waiting += change
+        self.metrics.waiting.set(self._lane.waiting)
 
     def _run(self) -> None:
         try:
@@ -239,6 +253,8 @@ class DataPlane:
             assert self._serving is not None
             assert self._succession is not None
             self._serving = self._succession.look(self._serving)
+            if self._trials is not None:
+                self._trials.look(self._serving)
             try:
                 self._serving.recommender.refresh()
                 self._refreshed, failing = monotonic(), False
@@ -249,12 +265,18 @@ class DataPlane:
                 failing = True
 
     def _load(self) -> bool:
-        assert self._executor is not None
+        lane = self._lane.executor
         try:
+            trials = None if self._open_trials is None else self._open_trials(self._keep, lane)
             succession = Succession(
-                self._wanted, self._open_recommender, self._executor, self.metrics, retry_s=self._retry_s
+                self._wanted,
+                self._open_recommender,
+                lane,
+                self.metrics,
+                retry_s=self._retry_s,
+                at_hand=None if trials is None else trials.hand_over,
             )
-            recommender = self._executor.submit(succession.first).result()
+            recommender = lane.submit(succession.first).result()
             if self._open_log is not None and self._log is None:
                 log = self._open_log()
                 log.start()
@@ -273,6 +295,6 @@ class DataPlane:
         self.metrics.release.labels(recommender.release_id).set(1)
         self._refreshed = monotonic()
         self.metrics.refresh_age.set_function(lambda: monotonic() - self._refreshed)
-        self._succession, self._serving = succession, Serving(recommender)
+        self._succession, self._trials, self._serving = succession, trials, Serving(recommender)
         _log.info("release %s serves", recommender.release_id)
         return True

@@ -45,6 +45,8 @@ def routes(plane: DataPlane) -> list[BaseRoute]:
         told: dict[str, Any] = {"release": recommender.release_id, "version": __version__, "surfaces": surfaces}
         if plane.successor is not None:
             told["successor"] = asdict(plane.successor)
+        if plane.trial is not None:
+            told["trial"] = asdict(plane.trial)
         return json_response(told)
 
     async def metrics(request: Request) -> Response:

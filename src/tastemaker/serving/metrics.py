@@ -103,6 +103,57 @@ class ServingMetrics:
             registry=self.registry,
         )
 
+        self.trial_share = Gauge(
+            "tastemaker_trial_share",
+            "Share of shoppers whose lists a release on trial makes; 0 when its trial is over.",
+            ["release"],
+            registry=self.registry,
+        )
+        self.trial_lists = Counter(
+            "tastemaker_trial_lists",
+            "Lists while a release is on trial, by release, tier, and whether nobody saw them.",
+            ["release", "tier", "shadow"],
+            registry=self.registry,
+        )
+        self.trial_seconds = Histogram(
+            "tastemaker_trial_list_seconds",
+            "Time in which lists were made while a release is on trial, without waiting.",
+            ["release", "shadow"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.trial_empty_lists = Counter(
+            "tastemaker_trial_empty_lists",
+            "Lists without an item while a release is on trial.",
+            ["release", "shadow"],
+            registry=self.registry,
+        )
+        self.trial_failures = Counter(
+            "tastemaker_trial_failures",
+            "Lists that a release on trial failed to make; shoppers got the champion's.",
+            ["release"],
+            registry=self.registry,
+        )
+        self.shadows_dropped = Counter(
+            "tastemaker_shadow_lists_dropped",
+            "Lists of a release on trial that nobody would have seen, not made because of load.",
+            registry=self.registry,
+        )
+
+    def count_trial_list(self, response: RecommendationResponse, record: ListRecord, *, shadow: bool) -> None:
+        """Count a list by the release that made it, so that two can be compared.
+
+        Args:
+            response: the answer.
+            record: has the time of its stages.
+            shadow: whether nobody saw it.
+        """
+        release, seen = response.release, "yes" if shadow else "no"
+        self.trial_lists.labels(release, response.tier, seen).inc()
+        self.trial_seconds.labels(release, seen).observe(sum(record.stages_us.values()) / 1e6)
+        if not response.items:
+            self.trial_empty_lists.labels(release, seen).inc()
+
     def count_list(self, surface: str, response: RecommendationResponse, record: ListRecord) -> None:
         """Count an answer: its tier, its stages, where its items come from.
 

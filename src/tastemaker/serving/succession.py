@@ -15,8 +15,9 @@ from tastemaker.errors import TastemakerError
 from tastemaker.serving.any_recommender import AnyRecommender
 from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.metrics import ServingMetrics
+from tastemaker.serving.trial import Trial
 
-__all__ = ["Serving", "Succession", "Successor", "warmed_up"]
+__all__ = ["Serving", "Succession", "Successor", "beside_others", "warmed_up"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,13 +33,15 @@ class Serving:
     Attributes:
         recommender: which answers.
         users: calls under way; counted by the event loop's thread alone.
+        trial: of another release beside it, if there is one.
     """
 
-    __slots__ = ("recommender", "users")
+    __slots__ = ("recommender", "trial", "users")
 
     def __init__(self, recommender: AnyRecommender) -> None:
         self.recommender = recommender
         self.users = 0
+        self.trial: Trial | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Succession:
         executor: whose thread makes the lists.
         metrics: where to count.
         retry_s: pause after a failed load; doubles with each failure, up to a minute.
+        at_hand: gives a release that is warm already, in exchange for the one that serves, which is then its to close;
+            None where it has no such release.
     """
 
     def __init__(
@@ -73,8 +78,11 @@ class Succession:
         open_recommender: Callable[[], AnyRecommender],
         executor: Executor,
         metrics: ServingMetrics,
+        *,
         retry_s: float,
+        at_hand: Callable[[str, Serving], AnyRecommender | None] | None = None,
     ) -> None:
+        self._at_hand = at_hand
         self._wanted, self._open, self._executor, self._metrics = wanted, open_recommender, executor, metrics
         self._retry_s = self._pause_s = retry_s
         self._name = ""  # what serves
@@ -115,6 +123,8 @@ class Succession:
             return self._take_over(serving, *loaded)
         if name == self._name:
             self._settled()
+        elif self._at_hand is not None and (warm := self._at_hand(name, serving)) is not None:
+            return self._take_over(serving, name, warm, retire=False)
         elif self._failed is None or self._failed[0] != name or monotonic() >= self._failed[1]:
             self._begin(name)
         return serving
@@ -129,7 +139,7 @@ class Succession:
     def _load(self, name: str) -> None:
         began = monotonic()
         try:
-            with _beside_others():
+            with beside_others():
                 recommender = warmed_up(self._open())
             for _ in range(_WARM_UP_LISTS):  # one by one, so that lists that someone waits for come in between
                 self._executor.submit(recommender.answer, RecommendationRequest()).result()
@@ -143,10 +153,11 @@ class Succession:
         self._metrics.release_load.set(monotonic() - began)
         self._loaded = name, recommender
 
-    def _take_over(self, serving: Serving, name: str, recommender: AnyRecommender) -> Serving:
+    def _take_over(self, serving: Serving, name: str, recommender: AnyRecommender, *, retire: bool = True) -> Serving:
         former = serving.recommender.release_id
         self._name = name
-        self._retired.append(serving)
+        if retire:
+            self._retired.append(serving)
         self._settled()
         self._metrics.release_swaps.labels("done").inc()
         if former != recommender.release_id:
@@ -192,7 +203,7 @@ def warmed_up(recommender: AnyRecommender) -> AnyRecommender:
 
 
 @contextmanager
-def _beside_others() -> Iterator[None]:
+def beside_others() -> Iterator[None]:
     """Keep a long piece of work out of the way of the threads that answer.
 
     The collector would look at all of the new objects again and again while they are made; it looks once, at the end,

@@ -11,6 +11,7 @@ from tastemaker.errors import StackError
 from tastemaker.serving.access.tls import bentoml_options
 from tastemaker.settings import Settings
 from tastemaker.stack.component import Component
+from tastemaker.stack.monitoring.components import monitoring_announcement, monitoring_components
 from tastemaker.stack.probes import http_answers, pid_in, port_open, prefect_worker_online
 from tastemaker.stack.served_bento import ServedBento
 
@@ -59,7 +60,7 @@ def prefect_env(settings: Settings) -> dict[str, str]:
 
 def announcements(settings: Settings) -> list[str]:
     """What a person must know about this stack before relying on it."""
-    return list(filter(None, [node.announcement(settings)]))
+    return list(filter(None, [node.announcement(settings), monitoring_announcement(settings)]))
 
 
 def local_components(settings: Settings, only: Iterable[str] | None = None) -> list[Component]:
@@ -85,6 +86,7 @@ def local_components(settings: Settings, only: Iterable[str] | None = None) -> l
         _prefect_worker(settings),
         _reports(settings),
         _recommender(settings),
+        *monitoring_components(settings),
     ]
     wanted = {component.name for component in known} if only is None else set(only)
     unknown = wanted - {component.name for component in known}

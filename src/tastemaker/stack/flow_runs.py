@@ -83,14 +83,15 @@ class FlowRuns:
             raise StackError(f"Prefect knows no {path}; deploy the flows with: python -m flows.deploy")
         if response.is_error:
             raise StackError(f"Prefect answered {response.status_code} to {method} {path}: {response.text[:500]}")
-        return response.json()
+        return response.json() if response.content else None
 
-    def start(self, deployment: str, parameters: dict[str, Any]) -> str:
+    def start(self, deployment: str, parameters: dict[str, Any], key: str = "") -> str:
         """Start a run.
 
         Args:
             deployment: ``flow/deployment``.
             parameters: the flow's parameters, JSON-able.
+            key: a run that was started with the same key before is found instead; empty: always another run.
 
         Returns:
             The run's id.
@@ -104,7 +105,7 @@ class FlowRuns:
             f"/deployments/{found['id']}/create_flow_run",
             parameters=parameters,
             state={"type": "SCHEDULED"},
-            idempotency_key=str(uuid.uuid4()),  # asking again never starts a second run
+            idempotency_key=key or str(uuid.uuid4()),  # asking again never starts a second run
         )
         return run["id"]
 
@@ -124,6 +125,48 @@ class FlowRuns:
             tasks={task["name"]: task["state_name"] for task in tasks},
             url=f"{self._url}/runs/flow-run/{run_id}",
         )
+
+    def stop_schedules(self, deployment: str) -> None:
+        """Let a deployment run only when it is asked to.
+
+        Raises:
+            StackError: the server does not answer or has no such deployment.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}")
+        for schedule in found["schedules"]:
+            self._call("PATCH", f"/deployments/{found['id']}/schedules/{schedule['id']}", active=False)
+
+    def waiting(self, flow: str, parameters: dict[str, Any]) -> FlowRun | None:
+        """The newest run of a flow that waits for a person; None when none does.
+
+        Args:
+            flow: its name.
+            parameters: those that the run was started with; others do not matter.
+        """
+        found = self._call(
+            "POST",
+            "/flow_runs/filter",
+            flows={"name": {"any_": [flow]}},
+            flow_runs={"state": {"type": {"any_": ["PAUSED"]}}},
+            sort="EXPECTED_START_TIME_DESC",
+            limit=200,
+        )
+        for run in found:
+            if parameters.items() <= run["parameters"].items():
+                return self.read(run["id"])
+        return None
+
+    def answer(self, run_id: str, given: dict[str, Any]) -> None:
+        """Answer a run that waits for input, which goes on with it.
+
+        Raises:
+            StackError: the run does not wait, its time is over, or the input does not fit its form. Prefect says all
+                of that with HTTP 200.
+        """
+        answered = self._call("POST", f"/flow_runs/{run_id}/resume", run_input=given)
+        if answered["status"] != "ACCEPT":
+            reason = (answered.get("details") or {}).get("reason") or "it gives no reason"
+            raise StackError(f"Prefect did not take the answer to run {run_id} ({answered['status']}): {reason}")
 
     def follow(
         self, run_id: str, interval: float = 1.0, sleep: Callable[[float], None] = time.sleep

@@ -16,7 +16,11 @@ _PORTS = {
     "recommender_grpc_port": "the recommender's gRPC",
     "reports_port": "the report server",
     "prefect_port": "the Prefect UI",
+    "prometheus_port": "Prometheus",
+    "alertmanager_port": "Alertmanager",
+    "exporter_port": "the exporter of flows' figures",
 }
+_MONITORING = frozenset({"prometheus_port", "alertmanager_port", "exporter_port"})
 _KAFKA = frozenset({"kafka_port", "kafka_controller_port"})
 _SERVING = frozenset({"collector_port", "recommender_port", "recommender_grpc_port"})
 _ATTEMPTS = 100
@@ -36,6 +40,8 @@ def choose_ports(settings: Settings) -> tuple[Settings, list[str]]:
     with ExitStack() as held:  # every port is held until all are chosen, so that none is chosen twice
         for field, title in _PORTS.items():
             if settings.kafka_bootstrap_servers and field in _KAFKA:
+                continue
+            if not settings.monitoring and field in _MONITORING:
                 continue
             wanted = getattr(settings, field)
             if not wanted:  # it is switched off

@@ -105,6 +105,10 @@ def served_list_rows(consumed: Sequence[ConsumedList]) -> pa.Table:
         "surface": [s.request.surface for s in served],
         "release": [s.release for s in served],
         "tier": [s.tier for s in served],
+        "latency_us": [s.latency_us for s in served],
+        "listed": [len(s.items) for s in served],
+        "shadow_of": [s.shadow_of or None for s in served],
+        "stands_in_for": [s.stands_in_for or None for s in served],
         "served_list": [row.raw.decode() for row in consumed],
     }
     return _table(names.TABLE_SERVED_LISTS, columns | _positions(consumed))

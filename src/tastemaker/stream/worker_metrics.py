@@ -36,6 +36,8 @@ class WorkerMetrics:
             ["outcome"],
             registry=registry,
         )
+        # There from the start: of a series that begins with 1, Prometheus sees no increase.
+        self._records.labels("dead_letters")
         self._late = Counter(
             "tastemaker_worker_late_events",
             "Events that a view leaves out, because they came later than its allowed lateness",

@@ -13,9 +13,8 @@ from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.features.sql.expressions import uncorrected_sql
 from tastemaker.lake.tables import Lake
-from tastemaker.serving.signals import TARGET
 
-__all__ = ["BASKET_GAP_US", "Interactions", "bought_between", "load_interactions"]
+__all__ = ["BASKET_GAP_US", "Interactions", "load_interactions"]
 
 # Purchases of one shopper that are closer together than this are one basket.
 BASKET_GAP_US: Final = 30 * 60 * 1_000_000
@@ -104,18 +103,3 @@ def load_interactions(lake: Lake, item_ids: Sequence[str], cut: datetime, types:
         type=np.asarray(columns["kind"], dtype=np.int8),
         time_us=np.asarray(columns["time_us"], dtype=np.int64),
     )
-
-
-def bought_between(lake: Lake, start: datetime, end: datetime) -> dict[str, set[str]]:
-    """Items that each user bought in ``start ≤ occurred_at < end``, and did not take back."""
-    with lake.connect() as connection:
-        rows = connection.execute(
-            f"SELECT DISTINCT {names.USER_ID}, {names.ITEM_ID} FROM {names.TABLE_EVENTS}"
-            f" WHERE {names.TYPE} = $target AND {names.USER_ID} IS NOT NULL AND {names.ITEM_ID} IS NOT NULL"
-            f" AND {names.OCCURRED_AT} >= $start AND {names.OCCURRED_AT} < $end AND {uncorrected_sql()}",
-            {"target": TARGET, "start": start, "end": end},
-        ).fetchall()
-    bought: dict[str, set[str]] = {}
-    for user, item in rows:
-        bought.setdefault(user, set()).add(item)
-    return bought

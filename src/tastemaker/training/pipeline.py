@@ -172,6 +172,8 @@ def build_ranking_set(run: TrainingRun) -> RankingSet:
 def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     """Step 3: the ranker, written into the release directory.
 
+    An outcome that happened to nobody is left out, as it teaches nothing.
+
     Raises:
         DataError: no list has a hit.
     """
@@ -180,9 +182,16 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     from tastemaker.models.ranker.train import train_ranker
 
     run.out_dir.mkdir(parents=True, exist_ok=True)
-    layout = RankingLayout.of(run.plan)
-    lists = RankingLists(ranking_set.features, ranking_set.labels[:, :, None], layout.names)
-    ranker = train_ranker(lists, run.parameters.ranker, seed=run.seed, progress=run.progress)
+    layout, parameters = RankingLayout.of(run.plan), run.parameters.ranker
+    happened = (ranking_set.labels == 1).any(axis=(0, 1))
+    absent = [kind for kind, there in zip(parameters.outcomes, happened, strict=True) if not there]
+    if absent and happened.any():
+        run.progress(f"no {' and no '.join(absent)} in the label windows: the ranker learns the other outcomes")
+        parameters = parameters.only([kind for kind in parameters.outcomes if kind not in absent])
+        ranking_set = replace(ranking_set, labels=ranking_set.labels[:, :, happened])
+    positions = ranking_set.positions if ranking_set.positions.any() else None
+    lists = RankingLists(ranking_set.features, ranking_set.labels, layout.names, positions)
+    ranker = train_ranker(lists, parameters, seed=run.seed, progress=run.progress)
     export_ranker(ranker, run.parameters.retrieval.limit, run.out_dir / RANKER)
     return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, layout.names)
 

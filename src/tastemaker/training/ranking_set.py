@@ -1,4 +1,4 @@
-"""Training lists of the ranker: what retrieval would have offered at moments of the past, and what was bought then."""
+"""Training lists of the ranker: what retrieval would have offered at moments of the past, and what followed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tastemaker.serving.context import ShopperContext, encode_queries, read_shop
 from tastemaker.serving.ranking import read_stored, stored_items
 from tastemaker.serving.signals import Signals
 from tastemaker.settings import Settings
-from tastemaker.training.interactions import bought_between
+from tastemaker.training.outcomes import outcomes_between, positions_between
 
 __all__ = ["RankingSet", "lists_at", "merge_sets"]
 
@@ -35,14 +35,17 @@ class RankingSet:
 
     Attributes:
         features: float32 ``[lists, limit, features]``; 0 as padding.
-        labels: float32 ``[lists, limit]``: 1 bought, 0 not, -1 padding.
+        labels: float32 ``[lists, limit, outcomes]``: 1 it followed, 0 it did not, -1 padding.
+        positions: int32 ``[lists, limit]``: at which place an item was shown in the label window, from 1; 0 where it
+            was not, or nobody knows.
         trained: float32 ``[rows, stored]``: a sample of stored features as the point-in-time join gave them.
         served: float32 ``[rows, stored]``: the same cells as serving reads them.
-        recall: share of what was bought that retrieval had offered.
+        recall: share of what the last outcome took that retrieval had offered.
     """
 
     features: npt.NDArray[np.float32]
     labels: npt.NDArray[np.float32]
+    positions: npt.NDArray[np.int32]
     trained: npt.NDArray[np.float32]
     served: npt.NDArray[np.float32]
     recall: float
@@ -53,6 +56,7 @@ def merge_sets(sets: Sequence[RankingSet]) -> RankingSet:
     return RankingSet(
         features=np.concatenate([one.features for one in sets]),
         labels=np.concatenate([one.labels for one in sets]),
+        positions=np.concatenate([one.positions for one in sets]),
         trained=np.concatenate([one.trained for one in sets]),
         served=np.concatenate([one.served for one in sets]),
         recall=float(np.mean([one.recall for one in sets])),
@@ -69,7 +73,7 @@ def lists_at(
     seed: int,
     progress: Callable[[str], None] = lambda message: None,
 ) -> RankingSet:
-    """Lists of the shoppers who bought something in the label window after a moment.
+    """Lists of the shoppers to whom one of the ranker's outcomes happened in the label window after a moment.
 
     Candidates and derived features come from serving's own stages over a snapshot of the online store at that
     moment; stored features come from Feast's point-in-time join.
@@ -84,11 +88,12 @@ def lists_at(
         progress: told what happens.
 
     Raises:
-        DataError: nobody known before the moment bought anything in the window.
+        DataError: no outcome happened in the window to anybody who was known before the moment.
     """
     # What serving would have known at that moment: events take a while to arrive.
     lake, now_us = Lake(settings.lake_dir), to_us(at) - round(settings.processing_delay_seconds * 1_000_000)
-    bought = bought_between(lake, at, at + timedelta(days=parameters.ranker.label_days))
+    window, kinds = (at, at + timedelta(days=parameters.ranker.label_days)), parameters.ranker.outcomes
+    outcomes, shown = outcomes_between(lake, *window, kinds), positions_between(lake, *window)
     signals, layout = Signals.of(plan), RankingLayout.of(plan)
     views = plan.views_of(names.SERVICE_RANKING, names.SERVICE_RETRIEVAL)
     reader = SnapshotReader.as_of(lake, plan, now_us, views)
@@ -97,7 +102,7 @@ def lists_at(
         trend = plan.view(names.VIEW_ITEM_ACTIVITY).feature_names[signals.trend]
         popularity = reader.matrix(names.VIEW_ITEM_ACTIVITY, list(catalogue.item_ids), now_us, [trend])[:, 0]
         sources = CandidateSources.over(catalogue, retrieval.covisitation, popularity)
-        users = sorted(bought)
+        users = sorted(set().union(*outcomes.values()))
         if len(users) > parameters.ranker.max_lists:
             chosen = np.random.default_rng(seed).choice(len(users), parameters.ranker.max_lists, replace=False)
             users = [users[index] for index in np.sort(chosen)]
@@ -108,8 +113,8 @@ def lists_at(
         contexts = encode_queries([shopper for shopper in read if shopper.known], retrieval.queries, catalogue, now_us)
         if not contexts:
             raise DataError(
-                f"nobody known before {at.isoformat()} bought anything in the {parameters.ranker.label_days} days"
-                " after it; import more history, or train at a later cut"
+                f"there is no {' or '.join(kinds)} of anybody known before {at.isoformat()} in the"
+                f" {parameters.ranker.label_days} days after it; import more history, or train at a later cut"
             )
         offered = [find_candidates(sources, parameters.retrieval, shopper.query) for shopper in contexts]
         stored = _stored(settings, layout, contexts, offered, item_ids=catalogue.item_ids, at=at)
@@ -130,8 +135,9 @@ def lists_at(
         reader.close()
     limit = parameters.retrieval.limit
     features = np.zeros((len(contexts), limit, len(layout.names)), dtype=np.float32)
-    labels = np.full((len(contexts), limit), -1.0, dtype=np.float32)
-    hits = 0
+    labels = np.full((len(contexts), limit, len(kinds)), -1.0, dtype=np.float32)
+    positions = np.zeros((len(contexts), limit), dtype=np.int32)
+    hits, last = 0, outcomes[kinds[-1]]
     for index, (shopper, candidates) in enumerate(zip(contexts, offered, strict=True)):
         n = len(candidates.rows)
         features[index, :n] = ranking_matrix(
@@ -143,12 +149,17 @@ def lists_at(
             trending=sources.trending,
             now_us=now_us,
         )
-        wanted = bought[shopper.user or ""]
-        labels[index, :n] = [catalogue.item_ids[row] in wanted for row in candidates.rows.tolist()]
-        hits += int((labels[index, :n] == 1).sum())
-    recall = hits / max(1, sum(len(bought[shopper.user or ""]) for shopper in contexts))
-    progress(f"{len(contexts):,} lists as of {at:%Y-%m-%d}: retrieval offers {recall:.1%} of what was bought then")
-    return RankingSet(features, labels, np.concatenate([stored[i] for i in sample]), np.concatenate(served), recall)
+        ids, user = [catalogue.item_ids[row] for row in candidates.rows.tolist()], shopper.user or ""
+        for place, kind in enumerate(kinds):
+            wanted = outcomes[kind].get(user, ())
+            labels[index, :n, place] = [item in wanted for item in ids]
+        places = shown.get(user, {})
+        positions[index, :n] = [places.get(item, 0) for item in ids]
+        hits += int((labels[index, :n, -1] == 1).sum())
+    recall = hits / max(1, sum(len(last.get(shopper.user or "", ())) for shopper in contexts))
+    progress(f"{len(contexts):,} lists as of {at:%Y-%m-%d}: retrieval offers {recall:.1%} of each {kinds[-1]} then")
+    sampled = np.concatenate([stored[i] for i in sample])
+    return RankingSet(features, labels, positions, sampled, np.concatenate(served), recall)
 
 
 def _stored(

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from gate_evidence import conduct, report
 
 from tastemaker.errors import DataError
+from tastemaker.promotion.assess import Assessment
 from tastemaker.promotion.findings import Contents, Leaks, ServingLoad, collect_contents, licences_of
-from tastemaker.promotion.gathered import gathered, keep_leaks, quality_figures, ranking_leaks
+from tastemaker.promotion.gathered import gathered, keep_assessment, keep_leaks, quality_figures, ranking_leaks
 
 SHOPPERS, EACH = 200, 20
 
@@ -54,10 +56,14 @@ def test_unknown_licences_are_empty(tmp_path):
 def test_what_a_run_left_beside_the_release_is_gathered(tmp_path):
     release = tmp_path / "release"
     release.mkdir()
-    assert gathered(release, tmp_path, 1)["leaks"] is None
-    assert quality_figures(release) == []
+    assert gathered(release, tmp_path, 1, report())["conduct"] is None
+    assert ("ndcg@10, release - own_frequency", 0.03) in quality_figures(report())
     keep_leaks(release, Leaks(features=3))
-    assert gathered(release, tmp_path, 1)["leaks"] == Leaks(features=3)
+    keep_assessment(release, Assessment(report(), conduct()))
+    found = gathered(release, tmp_path, 1, report())
+    assert (found["leaks"], found["conduct"]) == (Leaks(features=3), conduct())
+    # Figures of one evaluation are not taken for those of another.
+    assert gathered(release, tmp_path, 1, report(users=7))["conduct"] is None
 
 
 @pytest.mark.parametrize("kind", [Leaks, Contents, ServingLoad])

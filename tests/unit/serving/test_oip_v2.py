@@ -53,7 +53,8 @@ def test_health(client):
 def test_model_metadata_names_tensors_and_release(client):
     answer = client.get("/v2/models/recommender").json()
     assert answer["versions"] == ["release-7"]
-    assert [entry["name"] for entry in answer["inputs"]] == ["user", "session", "surface", "k"]
+    of_page = ["items", "category", "query", "exclude"]
+    assert [entry["name"] for entry in answer["inputs"]] == ["user", "session", "surface", "k", *of_page]
     assert answer["outputs"][0] == {"name": "item_ids", "datatype": "BYTES", "shape": [-1, -1]}
 
 

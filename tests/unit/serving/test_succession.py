@@ -91,7 +91,7 @@ def test_the_former_release_answers_until_the_next_one_is_warm_and_is_closed_aft
         second.recipes = former.recipes
         second.gate.clear()
         waiting = callers.submit(client.get, "/v1/recommend")
-        wait_until(lambda: client.app.state.plane._busy_since is not None, "a list in the making")
+        wait_until(lambda: client.app.state.plane._lane.busy_since is not None, "a list in the making")
         serving_second = client.app.state.plane._serving
         assert serving_second.users == 1
         succession_of = client.app.state.plane._succession

@@ -56,3 +56,44 @@ def test_follow_ends_with_the_final_state_and_names_the_tasks():
     assert seen[-1].is_final
     assert seen[-1].tasks == {"train": "Running"}
     assert seen[-1].message == "m"
+
+
+def test_start_with_a_key_sends_it_so_that_a_second_start_finds_the_same_run():
+    requests = []
+    _runs([(200, {"id": "d"}), (200, {"id": "r1"})], requests).start("train/default", {}, key="k1")
+    assert json.loads(requests[1].content)["idempotency_key"] == "k1"
+
+
+def test_waiting_finds_the_run_with_these_parameters_among_others():
+    found = [
+        {"id": "r1", "parameters": {"release": "a", "patience_hours": 1}},
+        {"id": "r2", "parameters": {"release": "b", "patience_hours": 1}},
+    ]
+    run = _runs([(200, found), (200, _run("PAUSED")), (200, [])]).waiting("promote", {"release": "b"})
+    assert run is not None
+    assert run.id == "r2"
+    assert _runs([(200, found)]).waiting("promote", {"release": "c"}) is None
+    assert _runs([(200, [])]).waiting("promote", {}) is None
+
+
+@pytest.mark.parametrize("status", ["REJECT", "ABORT", "WAIT"])
+def test_answer_that_prefect_refuses_with_http_200_is_an_error(status):
+    answer = {"status": status, "details": {"reason": "'maybe' is not one of ['approve', 'reject']"}}
+    with pytest.raises(StackError, match=f"{status}.*maybe"):
+        _runs([(200, answer)]).answer("r1", {"decision": "maybe"})
+
+
+def test_answer_that_prefect_takes_sends_the_input():
+    requests = []
+    _runs([(200, {"status": "ACCEPT", "details": {}})], requests).answer("r1", {"decision": "approve"})
+    assert requests[0].url.path.endswith("/flow_runs/r1/resume")
+    assert json.loads(requests[0].content) == {"run_input": {"decision": "approve"}}
+
+
+def test_stop_schedules_switches_each_one_off():
+    requests = []
+    deployment = {"id": "d", "schedules": [{"id": "s1"}, {"id": "s2"}]}
+    _runs([(200, deployment), (204, None)], requests).stop_schedules("train/default")
+    paths = [request.url.path.removeprefix("/api") for request in requests[1:]]
+    assert paths == ["/deployments/d/schedules/s1", "/deployments/d/schedules/s2"]
+    assert [json.loads(request.content) for request in requests[1:]] == [{"active": False}] * 2

@@ -10,16 +10,17 @@ from tastemaker.errors import DataError
 from tastemaker.events.contract import EVENT_TYPES
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.release.item_item_parameters import ItemItemParameters
-from tastemaker.training.interactions import Interactions, bought_between, load_interactions
+from tastemaker.training.interactions import Interactions, load_interactions
 from tastemaker.training.item_item import fit_item_item
 from tastemaker.training.items import load_items
+from tastemaker.training.outcomes import outcomes_between, positions_between
 from tastemaker.training.tower_histories import tower_histories
 
 CUT = datetime(2026, 3, 1, tzinfo=UTC)
 PURCHASE = EVENT_TYPES.index("purchase")
 
 
-def event(event_id, minutes, item, *, user="u1", session=None, event_type="purchase", corrects=None):
+def event(event_id, minutes, item, *, user="u1", session=None, event_type="purchase", corrects=None, position=None):
     at = CUT + timedelta(minutes=minutes)
     return {
         names.EVENT_ID: event_id,
@@ -28,6 +29,7 @@ def event(event_id, minutes, item, *, user="u1", session=None, event_type="purch
         names.SESSION_ID: session,
         names.ITEM_ID: item,
         names.CORRECTS: corrects,
+        names.POSITION: position,
         names.OCCURRED_AT: at,
         names.INGESTED_AT: at,
         names.PARTITION: -1,
@@ -98,9 +100,25 @@ def test_labels_are_what_was_bought_in_the_window_and_not_taken_back(tmp_path):
         event("taken back", 3, "y", user="u2"),
         event("b", 90, None, user="u2", event_type="retraction", corrects="taken back"),
         event("at the end", 60, "y"),
+        event("looked", 4, "y", event_type="view"),
+        event("not asked for", 5, "z", event_type="cart_add"),
     ]
-    found = bought_between(lake_with(tmp_path, rows), CUT, CUT + timedelta(hours=1))
-    assert found == {"u1": {"x", "z"}}
+    lake = lake_with(tmp_path, rows)
+    found = outcomes_between(lake, CUT, CUT + timedelta(hours=1), ["view", "purchase", "like"])
+    assert found == {"view": {"u1": {"y"}}, "purchase": {"u1": {"x", "z"}}, "like": {}}
+
+
+def test_an_item_counts_at_the_best_place_where_its_user_saw_it(tmp_path):
+    rows = [
+        event("a", 1, "x", event_type="impression", position=7),
+        event("b", 2, "x", event_type="impression", position=2),
+        event("nobody knows where", 3, "y", event_type="impression"),
+        event("first", 4, "x", event_type="impression", position=0, user="u2"),
+        event("no impression", 5, "z", event_type="view", position=1),
+        event("too late", 60, "x", event_type="impression", position=0),
+    ]
+    found = positions_between(lake_with(tmp_path, rows), CUT, CUT + timedelta(hours=1))
+    assert found == {"u1": {"x": 3}, "u2": {"x": 1}}  # an event counts from 0, a list from 1
 
 
 def test_guests_are_shoppers_after_the_users_even_with_a_users_name(tmp_path):

@@ -7,12 +7,14 @@ from tastemaker.serving.contract import RecommendationRequest
 from tastemaker.serving.data_plane import DataPlane
 from tastemaker.serving.oip.metadata import INPUTS, MAX_LISTS
 from tastemaker.serving.oip.parsing import texts
-from tastemaker.serving.oip.tensors import InferRequest
+from tastemaker.serving.oip.tensors import InferRequest, InputTensor
 from tastemaker.serving.problems import ApiProblem, convert_query
 
 __all__ = ["check_lists", "requests_of"]
 
-_DATATYPES = {"k": ("INT32", "INT64")} | {name: ("BYTES",) for name in ("user", "session", "surface")}
+# More than one datatype where a client may have a whole number in another size.
+_DATATYPES = {tensor["name"]: (tensor["datatype"],) for tensor in INPUTS} | {"k": ("INT32", "INT64")}
+_DIMENSIONS = {tensor["name"]: len(tensor["shape"]) for tensor in INPUTS}
 
 
 def requests_of(request: InferRequest, values: dict[str, list[Any]]) -> list[RecommendationRequest]:
@@ -20,7 +22,7 @@ def requests_of(request: InferRequest, values: dict[str, list[Any]]) -> list[Rec
 
     Args:
         request: names, datatypes and shapes. ``user`` is required, of shape [n]; the others are [n], or [1] for
-            all lists alike. An empty text is an absent id.
+            all lists alike; ``items`` and ``exclude`` are [n, m] or [1, m]. An empty text is an absent id.
         values: the elements, flat, by name.
 
     Raises:
@@ -38,10 +40,13 @@ def requests_of(request: InferRequest, values: dict[str, list[Any]]) -> list[Rec
             raise ApiProblem(
                 400, f"{field}.datatype", f"{tensor.datatype!r} is wrong for {tensor.name!r}", f"send {right}"
             )
-        if len(tensor.shape) != 1:
-            raise ApiProblem(400, f"{field}.shape", f"{tensor.shape} is not a vector", "send [n], n lists wanted")
+        if len(tensor.shape) != _DIMENSIONS[tensor.name]:
+            raise _wrong_shape(tensor, field)
         texts_wanted = tensor.datatype == "BYTES"
-        columns[tensor.name] = texts(values[tensor.name], field) if texts_wanted else values[tensor.name]
+        column = texts(values[tensor.name], field) if texts_wanted else values[tensor.name]
+        if len(tensor.shape) == 2 and tensor.shape[0] > MAX_LISTS:  # as many rows as one likes have no elements
+            raise _wrong_shape(tensor, field)
+        columns[tensor.name] = column if len(tensor.shape) == 1 else _rows(column, *tensor.shape)
     if "user" not in columns:
         raise ApiProblem(400, "inputs", "the input 'user' is missing", "send it; an empty text is an unknown shopper")
     count = len(columns["user"])
@@ -51,10 +56,22 @@ def requests_of(request: InferRequest, values: dict[str, list[Any]]) -> list[Rec
         if len(column) == 1:
             columns[name] = column * count
         elif len(column) != count:
-            raise ApiProblem(
-                400, f"{places[name]}.shape", f"{len(column)} elements for {count} users", f"send [{count}] or [1]"
-            )
+            more = ", m" * (_DIMENSIONS[name] - 1)
+            told = f"{len(column)} {'rows' if more else 'elements'} for {count} users"
+            raise ApiProblem(400, f"{places[name]}.shape", told, f"send [{count}{more}] or [1{more}]")
     return [_request({name: column[row] for name, column in columns.items()}, places) for row in range(count)]
+
+
+def _wrong_shape(tensor: InputTensor, field: str) -> ApiProblem:
+    if _DIMENSIONS[tensor.name] == 1:
+        return ApiProblem(400, f"{field}.shape", f"{tensor.shape} is not a vector", "send [n], n lists wanted")
+    remedy = f"send [n, m], m ids for each of n lists, {MAX_LISTS} at most; empty texts fill up shorter rows"
+    return ApiProblem(400, f"{field}.shape", f"{tensor.shape} is not ids for each list", remedy)
+
+
+def _rows(flat: list[str], count: int, width: int) -> list[list[str]]:
+    """For each list its ids, without what fills it up."""
+    return [[text for text in flat[row * width : (row + 1) * width] if text] for row in range(count)]
 
 
 def _request(fields: dict[str, Any], places: dict[str, str]) -> RecommendationRequest:
@@ -62,7 +79,7 @@ def _request(fields: dict[str, Any], places: dict[str, str]) -> RecommendationRe
     try:
         return convert_query(fields, RecommendationRequest)
     except ApiProblem as problem:
-        tensor = places.get(problem.field, "inputs")
+        tensor = places.get(problem.field.partition("[")[0], "inputs")
         raise ApiProblem(400, f"{tensor}.data", f"{problem.field}: {problem.problem}", problem.remedy) from problem
 
 
@@ -79,5 +96,5 @@ def check_lists(plane: DataPlane, lists: Sequence[RecommendationRequest], asked:
             if problem.status != 422:
                 raise
             places = {tensor.name: f"inputs[{place}].data" for place, tensor in enumerate(asked.inputs)}
-            field = places.get(problem.field, problem.field)
+            field = places.get(problem.field.partition("[")[0], problem.field)
             raise ApiProblem(400, field, problem.problem, problem.remedy) from problem

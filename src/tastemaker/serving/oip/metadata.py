@@ -12,12 +12,17 @@ PLATFORM = "tastemaker_release"
 # Lists per call; they are made one after the other, so more would hold up everybody else.
 MAX_LISTS = 64
 
-# n is the number of lists of one call, k the longest of them.
+# n is the number of lists of one call, k the longest of them. Items [n, m] are the product of the page, the cart, or
+# what a search found; shorter rows end in empty texts.
 INPUTS: tuple[dict[str, Any], ...] = (
     {"name": "user", "datatype": "BYTES", "shape": [-1]},
     {"name": "session", "datatype": "BYTES", "shape": [-1]},
     {"name": "surface", "datatype": "BYTES", "shape": [-1]},
     {"name": "k", "datatype": "INT32", "shape": [-1]},
+    {"name": "items", "datatype": "BYTES", "shape": [-1, -1]},
+    {"name": "category", "datatype": "BYTES", "shape": [-1]},
+    {"name": "query", "datatype": "BYTES", "shape": [-1]},
+    {"name": "exclude", "datatype": "BYTES", "shape": [-1, -1]},
 )
 OUTPUTS: tuple[dict[str, Any], ...] = (
     {"name": "item_ids", "datatype": "BYTES", "shape": [-1, -1]},

@@ -83,10 +83,11 @@ def element_count(shape: Sequence[int], field: str) -> int:
     """How many elements a shape has.
 
     Raises:
-        ApiProblem: 400, a dimension is negative, or there are too many.
+        ApiProblem: 400, a dimension is negative or too large, or there are too many elements.
     """
     size = math.prod(shape)
-    if any(dimension < 0 for dimension in shape) or size > _LARGEST:
+    # Each by itself as well: beside a 0 none of the others would count.
+    if any(not 0 <= dimension <= _LARGEST for dimension in shape) or size > _LARGEST:
         raise ApiProblem(
             400, f"{field}.shape", f"{list(shape)} is not a shape of a request", "send [n], n lists wanted"
         )
