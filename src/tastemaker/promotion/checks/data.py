@@ -66,8 +66,7 @@ def drift(limits: policy.DriftShareLimits, evidence: Evidence) -> CheckResult:
         one
         for one in summary.columns
         if one.status == "drifted"
-        and one.check not in QUALITY_CHECKS
-        and (one.value is None or one.value > limits.floors.get(one.column, 0.0))
+        and (one.check in QUALITY_CHECKS or one.value is None or one.value > limits.floors.get(one.column, 0.0))
     ]
     found = _columns(moved)
     share = len(found) / summary.checked
