@@ -137,9 +137,15 @@ def _calibrations(summary: DriftSummary) -> bytes:
 
 def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Infinite values as missing, and everything that is no number as text, so that two kinds of columns are left."""
-    frame = frame.replace([np.inf, -np.inf], np.nan)
-    texts: dict[str, Any] = {}
-    for name in frame.columns.difference([*frame.select_dtypes("number").columns, DAY]):
-        column = frame[name].astype(object)
-        texts[name] = column.map(str, na_action="ignore")
-    return frame.assign(**texts)
+    import pandas as pd
+
+    plain: dict[str, Any] = {}
+    for name in frame.columns:
+        column = frame[name]
+        if name == DAY or column.dtype.kind in "iu":
+            continue
+        if column.dtype.kind == "f":
+            plain[name] = column.where(np.isfinite(column))
+        elif pd.api.types.infer_dtype(column, skipna=True) != "string":
+            plain[name] = column.astype(object).map(str, na_action="ignore")
+    return frame.assign(**plain)

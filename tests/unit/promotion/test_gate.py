@@ -25,8 +25,9 @@ def _probabilities(**changes):
 def test_good_evidence_passes_every_check():
     verdict = decide(policy(), evidence(), now=NOW)
     assert verdict.decision == "pass"
-    # The load on a Bento is asked for by another policy.
-    assert [check.name for check in verdict.checks] == [name for name in CHECKS if name != "serving"]
+    # The load on a Bento is asked for by another policy, and nobody relies on probabilities.
+    off = {"serving", "calibration"}
+    assert [check.name for check in verdict.checks] == [name for name in CHECKS if name not in off]
     assert verdict.failures == ()
 
 
@@ -54,12 +55,6 @@ def test_good_evidence_passes_every_check():
         ({"conduct": conduct(popularity=None)}, "popularity_bias", "not_enough_data", "not_enough_data"),
         ({"conduct": conduct(gini=0.981)}, "exposure", "fail", "fail"),
         ({"conduct": conduct(gini=None)}, "exposure", "not_enough_data", "not_enough_data"),
-        ({"conduct": conduct(probabilities=_probabilities(error=0.051))}, "calibration", "fail", "fail"),
-        # Three times too many, and three times too few.
-        ({"conduct": conduct(probabilities=_probabilities(expected=301.0))}, "calibration", "fail", "fail"),
-        ({"conduct": conduct(probabilities=_probabilities(expected=33.0))}, "calibration", "fail", "fail"),
-        ({"conduct": conduct(probabilities=_probabilities(expected=299.0))}, "calibration", "pass", "pass"),
-        ({"conduct": conduct(probabilities=_probabilities(bought=0))}, "calibration", *2 * ("not_enough_data",)),
         ({"leaks": None}, "leaks", "not_enough_data", "not_enough_data"),
         ({"leaks": Leaks(features=4, planted_found=True)}, "leaks", "not_enough_data", "not_enough_data"),
         ({"leaks": Leaks(features=21)}, "leaks", "not_enough_data", "not_enough_data"),
@@ -115,7 +110,7 @@ def test_nothing_measured_blocks_without_an_exception():
     nothing = evidence(events=0, champion="r0", files={}, **parts)
     verdict = decide(policy(), nothing, now=NOW)
     assert verdict.decision == "fail"
-    assert len(verdict.failures) == len(CHECKS) - 1  # no load was asked for
+    assert len(verdict.failures) == len(CHECKS) - 2  # two are switched off
 
 
 def test_a_check_that_is_switched_off_is_not_in_the_verdict():
@@ -127,6 +122,25 @@ def test_a_check_that_is_switched_off_is_not_in_the_verdict():
 
 def _changed(**checks):
     return policy().model_copy(update={"checks": policy().checks.model_copy(update=checks)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "pass"),
+        ({"error": 0.051}, "fail"),
+        # Three times too many, and three times too few, of 100.
+        ({"expected": 301.0}, "fail"),
+        ({"expected": 33.0}, "fail"),
+        ({"expected": 299.0}, "pass"),
+        ({"bought": 0}, "not_enough_data"),
+        ({"expected": 0.0}, "fail"),
+    ],
+)
+def test_probabilities_are_held_against_what_happened(changes, status):
+    limits = policy_limits.CalibrationLimits(max_error=0.05, max_ratio=3.0)
+    found = evidence(conduct=conduct(probabilities=_probabilities(**changes)))
+    assert _check(decide(_changed(calibration=limits), found, now=NOW), "calibration").status == status
 
 
 def test_a_floor_lets_a_column_move_so_far_and_no_farther():

@@ -21,7 +21,7 @@ def _load(tmp_path, content):
 def test_the_shipped_policy_has_every_check():
     policy = load_policy(POLICY_PATH)
     assert policy.name == "default"
-    assert [name for name, limits in policy.checks if limits is None] == ["serving"]
+    assert [name for name, limits in policy.checks if limits is None] == ["calibration", "serving"]
 
 
 @pytest.mark.parametrize("path", sorted(POLICY_PATH.parent.glob("*.yaml")), ids=lambda path: path.stem)
@@ -59,7 +59,6 @@ def test_a_missing_key_is_refused_with_file_and_key(tmp_path, content):
         ("baseline_quality", "metric", "accuracy"),
         ("champion_quality", "mode", "better"),
         ("drift", "floors", {"price": -1.0}),
-        ("calibration", "max_ratio", 0.5),
         ("train_serve_parity", "max_difference", -1e-5),
         ("lineage", "require_commit", "yes"),
     ],
