@@ -3,6 +3,8 @@ import logging
 import os
 from typing import Any
 
+os.environ.setdefault("COLUMNS", "160")  # tables as wide as on a terminal, whoever runs the tests
+
 # Chooses how it keeps values when it is imported: before Feast, whose import switches the process to shared files, in
 # which the counters of one test would be there in the next.
 import prometheus_client
