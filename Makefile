@@ -6,7 +6,7 @@ export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 export BENTOML_DO_NOT_TRACK := True
 
-.PHONY: help setup demo test e2e lint format lock bench monitoring clean
+.PHONY: help setup demo test e2e e2e-k8s lint format lock bench monitoring clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,6 +22,10 @@ test: setup lint ## lint, types and all tests, the end-to-end ones with real pro
 
 e2e: setup ## only the tests that start real processes
 	@$(BIN)/python -m pytest -m e2e
+
+e2e-k8s: setup ## promotion and rollback on a real Kubernetes API server and KServe; builds them once, with Go
+	@scripts/k8s/build.sh >/dev/null
+	@$(BIN)/python -m pytest -m k8s tests/k8s
 
 lint: setup ## ruff, mypy and the import directions
 	@$(BIN)/ruff check .

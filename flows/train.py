@@ -19,7 +19,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.kept import CACHED, KeptRun
+from flows.cached import CACHED
 from flows.live import go_live
 from flows.on_call import HOOKS
 from flows.retrying import RETRIES
@@ -38,6 +38,7 @@ from tastemaker.promotion.assess import assess
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
 from tastemaker.promotion.hashing import hash_tree
+from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
@@ -227,7 +228,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         parameters = parameters or TrainingParameters()
         key = content_key(settings, cut, parameters=parameters.model_dump(mode="json"), seed=seed, earlier=earlier)
         kept = KeptRun(settings, key)
-        release_dir, report_dir = kept.release_dir, kept.reports_dir
+        release_dir = kept.release_dir
         leaks = _check_leaks(settings, cut, seed, key=kept.step("leaks"))
         if leaks:
             create_table_artifact(leaks, key="leak-check", description="How well each feature alone tells purchases")
@@ -239,6 +240,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             parameters={"days": test_days, "champion": champion.release if champion else ""},
             seed=seed,
         )
+        report_dir = kept.reports_dir(window)
         report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
         create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
         drift = _drift(settings, cut, test_days, seed=seed, directory=report_dir, key=kept.step("drift", window))

@@ -3,6 +3,8 @@ import logging
 import os
 from typing import Any
 
+os.environ.setdefault("COLUMNS", "160")  # tables as wide as on a terminal, whoever runs the tests
+
 # Chooses how it keeps values when it is imported: before Feast, whose import switches the process to shared files, in
 # which the counters of one test would be there in the next.
 import prometheus_client
@@ -27,6 +29,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "servers" if file.startswith(("tests/e2e/", "tests/contract/")) else file
+            return "servers" if file.startswith(("tests/e2e/", "tests/contract/", "tests/k8s/")) else file
 
     return Scheduling(config, log)

@@ -191,9 +191,11 @@ def test_injected_drift_and_the_blocked_gate_reach_on_call_once_and_end_with_the
     for name in ("Drift", "GateBlocked"):
         wait_for(f"{name} in Prometheus", lambda name=name: fires_in_prometheus(running, name))
     client = Alertmanager(running.alertmanager)
-    found = [one["labels"]["alertname"] for one in client.alerts()]
+    found = {one["labels"]["alertname"]: one["annotations"]["summary"] for one in client.alerts()}
+    shown = len(client.alerts())
     client.close()
-    assert sorted(found) == ["Drift", "GateBlocked"]
+    assert (sorted(found), shown) == (["Drift", "GateBlocked"], 2)
+    assert found["Drift"] == drift["annotations"]["summary"]
 
     assert compare(running, frame(2_000, 0.0, 3), tmp_path) == []
     tell_gate(running, "default", release="r3", passed=True)

@@ -18,6 +18,7 @@ from tastemaker.cli import (
     lake,
     models,
     recommend,
+    rehearse,
     releases,
     rollout,
     rules,
@@ -43,6 +44,7 @@ Your own data: **tastemaker data import FILE --mapping FILE.yaml**, then **taste
 """,
 )
 app.command("demo")(demo.demo)
+app.command("rehearse")(rehearse.rehearse)
 app.command("up")(stack.up)
 app.command("status")(stack.status)
 app.command("logs")(stack.logs)

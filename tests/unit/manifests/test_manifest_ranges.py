@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from objects import OVERLAYS, containers, named, objects, of_kind, pod_specs, selected
-from ranges import problems_of_serving
-from schemas import problems
+from manifest_objects import OVERLAYS, containers, named, objects, of_kind, pod_specs, selected
+from manifest_ranges import problems_of_serving
+from manifest_schemas import problems
 
 from tastemaker.broker.topics import TOPICS
 from tastemaker.settings import ENV_PREFIX, Settings
@@ -269,6 +269,16 @@ def test_flows_run_in_the_image_of_the_platform(overlay: str) -> None:
     variables = {variable["name"]: variable.get("value") for variable in first["env"]}
     assert variables["FLOW_IMAGE"] == first["image"] == second["image"]
     assert "@IMAGE@" in named_work_pool(overlay)
+
+
+@ALL
+def test_rollouts_know_where_they_are_and_find_releases_where_the_models_do(overlay: str) -> None:
+    settings = named(overlay, "ConfigMap", "tastemaker-settings")
+    assert settings["data"]["TASTEMAKER_CLUSTER_NAMESPACE"] == settings["metadata"]["namespace"]
+    told = Settings.from_env(settings["data"])
+    container = named(overlay, "InferenceService", "ranking")["spec"]["predictor"]["containers"][0]
+    given = next(it["value"] for it in container["env"] if it["name"] == "STORAGE_URI")
+    assert told.cluster_storage.format(release=given.rpartition("/")[2]) == given
 
 
 @ALL

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from objects import OVERLAYS, named, objects, of_kind
-from schemas import known_kinds, problems
+from manifest_objects import OVERLAYS, named, objects, of_kind
+from manifest_schemas import known_kinds, problems
 
 Path = tuple[str | int, ...]
 

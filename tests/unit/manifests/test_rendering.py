@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 import yaml
-from objects import OVERLAYS, RENDERED, objects
+from manifest_objects import OVERLAYS, RENDERED, objects
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "k8s" / "render.py"
 REMEDY = "run: python scripts/k8s/render.py"

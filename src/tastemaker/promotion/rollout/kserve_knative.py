@@ -43,8 +43,6 @@ class KnativeTarget:
         now: a clock that never goes back, in seconds.
     """
 
-    shadows = False  #: Knative divides calls, it does not double them
-
     def __init__(
         self,
         cluster: Cluster,

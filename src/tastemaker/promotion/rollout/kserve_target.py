@@ -53,8 +53,6 @@ class KServeTarget:
         now: a clock that never goes back, in seconds.
     """
 
-    shadows = False  #: a graph's router cannot send a call twice and answer once
-
     def __init__(
         self,
         cluster: Cluster,

@@ -1,0 +1,264 @@
+"""Promotion and rollback through the SDK, on KServe's real controller and webhooks, and through its real router."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from k8s_cluster import RealCluster
+from k8s_objects import NAMESPACE, condition, names, rendered
+from k8s_players import Players
+from k8s_programs import free_port
+
+from tastemaker.errors import RolloutError
+from tastemaker.promotion.rollout.kserve_cluster import GRAPHS, SERVICES, ClusterConflict, KubernetesCluster
+from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
+from tastemaker.promotion.rollout.kserve_objects import service_name
+from tastemaker.promotion.rollout.kserve_target import KServeTarget
+from tastemaker.promotion.rollout.target import Split
+
+A, B, C, D = (f"2011120{day}t130354-f980e305" for day in (6, 7, 8, 9))
+URI = "pvc://tastemaker-home/bentoml/models/tastemaker-release/{release}"
+CALLS = 2000
+Through = Callable[[str], tuple[dict[str, int], dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def sdk(cluster: RealCluster) -> KubernetesCluster:
+    return KubernetesCluster(NAMESPACE, str(cluster.kubeconfig))
+
+
+@pytest.fixture
+def target(sdk: KubernetesCluster) -> Iterator[KServeTarget]:
+    made = KServeTarget(sdk, URI, patience_s=90)
+    yield made
+    made.apply(Split(A))  # what the next test begins with
+
+
+@pytest.fixture
+def through(cluster: RealCluster, programs: Path) -> Through:
+    """Sends calls through KServe's router with the graph of a Deployment; where they went, and one answer."""
+
+    def send(deployment: str) -> tuple[dict[str, int], dict[str, Any]]:
+        (container,) = cluster.get("deployment", deployment, "-n", NAMESPACE)["spec"]["template"]["spec"]["containers"]
+        graph = container["args"][container["args"].index("--graph-json") + 1]
+        headers = {it["name"]: it["value"] for it in container.get("env", ())}
+        script, router = Path(__file__).with_name("route_calls.py"), programs / "bin" / "kserve-router"
+        alone = ["unshare", "--user", "--map-root-user", "--net", sys.executable, str(script), str(router), str(CALLS)]
+        done = subprocess.run(alone, input=graph, capture_output=True, text=True, check=False, env=headers)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        return told["called"], told["answer"]
+
+    return send
+
+
+def address(release: str) -> str:
+    return f"http://{service_name('recommender', release)}-predictor.{NAMESPACE}.svc.cluster.local/v1/recommend"
+
+
+def predictors(cluster: RealCluster) -> set[str]:
+    found = names(cluster, "deployments", "-l", "app.kubernetes.io/name=recommender")
+    return {
+        name
+        for name in found
+        if "deletionTimestamp" not in cluster.get("deployment", name, "-n", NAMESPACE)["metadata"]
+    }
+
+
+def test_a_promotion_step_by_step_moves_real_calls_and_leaves_the_new_champion_alone(
+    cluster: RealCluster, target: KServeTarget, through: Through
+) -> None:
+    for split, shares in (
+        (Split(A), {A: 1.0}),
+        (Split(A, B, 0.0), {A: 1.0}),
+        (Split(A, B, 0.05), {A: 0.95, B: 0.05}),
+        (Split(A, B, 0.25), {A: 0.75, B: 0.25}),
+        (Split(B), {B: 1.0}),
+    ):
+        target.apply(split)
+        assert target.read() == split
+        called, answer = through("recommendations")
+        assert sum(called.values()) == CALLS
+        assert set(called) == {address(release) for release in shares}
+        for release, share in shares.items():
+            # Five standard deviations of a binomial: one run in a million fails for no reason.
+            assert abs(called[address(release)] - CALLS * share) <= 5 * math.sqrt(CALLS * share * (1 - share)) + 1e-9
+        assert answer["key"] == "tm_key"  # the key of the caller comes through
+        assert answer["got"] == {"user": str(CALLS - 1)}
+    assert (
+        cluster.get("isvc", service_name("recommender", B), "-n", NAMESPACE)["metadata"]["labels"]["tastemaker/release"]
+        == B
+    )
+    assert service_name("recommender", A) not in {
+        it["metadata"]["name"]
+        for it in cluster.get("isvc", "-n", NAMESPACE)["items"]
+        if "deletionTimestamp" not in it["metadata"]
+    }
+
+
+def test_a_rollback_sends_all_calls_to_the_champion_again(
+    cluster: RealCluster, target: KServeTarget, through: Through
+) -> None:
+    target.apply(Split(A, C, 0.5))
+    deployment = cluster.get("deployment", f"{service_name('recommender', C)}-predictor", "-n", NAMESPACE)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {"name": "STORAGE_URI", "value": URI.format(release=C)} in container["env"]
+    assert condition(cluster.get("isvc", service_name("recommender", C), "-n", NAMESPACE), "Ready")
+    target.apply(Split(A))
+    assert target.read() == Split(A)
+    called, _ = through("recommendations")
+    assert called == {address(A): CALLS}
+
+
+def test_applying_the_manifests_again_undoes_no_rollout(cluster: RealCluster, target: KServeTarget) -> None:
+    target.apply(Split(A, B, 0.25))
+    cluster.apply([found for found in rendered("production") if found["kind"] != "Namespace"])
+    assert target.read() == Split(A, B, 0.25)
+
+
+def test_writes_of_others_at_the_same_time_are_kept_and_do_not_stop_a_rollout(
+    cluster: RealCluster, sdk: KubernetesCluster, target: KServeTarget
+) -> None:
+    target.apply(Split(A))
+    stop, written = threading.Event(), [0]
+
+    def scribble() -> None:
+        while not stop.is_set():
+            cluster.kubectl(
+                "annotate", "--overwrite", "inferencegraph", "recommendations", "-n", NAMESPACE, f"note=n{written[0]}"
+            )
+            written[0] += 1
+
+    thread = threading.Thread(target=scribble)
+    thread.start()
+    try:
+        for share in (0.05, 0.1, 0.25):
+            target.apply(Split(A, B, share))
+    finally:
+        stop.set()
+        thread.join()
+    assert written[0] > 0
+    assert target.read() == Split(A, B, 0.25)
+    graph = sdk.get(GRAPHS, "recommendations")
+    assert graph is not None
+    assert graph["metadata"]["annotations"]["note"] == f"n{written[0] - 1}"
+
+
+def test_a_stale_write_is_a_conflict_and_an_unknown_field_is_refused(
+    sdk: KubernetesCluster, target: KServeTarget
+) -> None:
+    target.apply(Split(A))
+    stale = sdk.get(GRAPHS, "recommendations")
+    assert stale is not None
+    target.apply(Split(A, B, 0.05))
+    with pytest.raises(ClusterConflict):
+        sdk.replace(GRAPHS, stale)
+    with pytest.raises(ClusterConflict):
+        sdk.create(GRAPHS, {**stale, "metadata": {"name": "recommendations"}})
+    service = sdk.get(SERVICES, service_name("recommender", A))
+    assert service is not None
+    service["spec"]["predictor"]["canaryTraficPercent"] = 10
+    with pytest.raises(RolloutError, match=r'unknown field "spec\.predictor\.canaryTraficPercent"'):
+        sdk.replace(SERVICES, service)
+
+
+def test_weights_changed_by_hand_are_noticed(sdk: KubernetesCluster, target: KServeTarget) -> None:
+    target.apply(Split(A, B, 0.05))
+    graph = sdk.get(GRAPHS, "recommendations")
+    assert graph is not None
+    graph["spec"]["nodes"]["root"]["steps"][1]["serviceUrl"] = "http://elsewhere/v1/recommend"
+    sdk.replace(GRAPHS, graph)
+    with pytest.raises(RolloutError, match="changed since"):
+        target.read()
+
+
+def test_without_kserves_controller_nothing_is_claimed_and_afterwards_it_goes_on(
+    cluster: RealCluster, sdk: KubernetesCluster, target: KServeTarget
+) -> None:
+    target.apply(Split(A, B, 0.05))
+    hasty = KServeTarget(sdk, URI, patience_s=4)
+    cluster.stop_kserve()
+    try:
+        with pytest.raises(RolloutError):  # the webhooks are away with it
+            hasty.apply(Split(A, B, 0.25))
+        with pytest.raises(RolloutError):
+            hasty.apply(Split(A, C, 0.25))
+    finally:
+        cluster.start_kserve()
+    assert target.read() == Split(A, B, 0.05)
+    target.apply(Split(A, B, 0.25))
+    assert target.read() == Split(A, B, 0.25)
+
+
+def test_a_cluster_that_does_not_answer_or_is_not_configured_is_told(tmp_path: Path, cluster: RealCluster) -> None:
+    dead = tmp_path / "kubeconfig"
+    dead.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{free_port()}", cluster.kubeconfig.read_text()))
+    with pytest.raises(RolloutError, match="does not answer"):
+        KubernetesCluster(NAMESPACE, str(dead), timeout_s=2).get(GRAPHS, "recommendations")
+    with pytest.raises(RolloutError, match="no way to the cluster"):
+        KubernetesCluster(NAMESPACE, str(tmp_path / "missing"))
+
+
+def traffic(players: Players, cluster: RealCluster) -> dict[str, int]:
+    """What KServe's controller asks Knative for, as per cent by release."""
+    name = "recommender-live-predictor"
+    service = cluster.get("services.serving.knative.dev", name, "-n", NAMESPACE)
+    shares: dict[str, int] = {}
+    for entry in service["status"]["traffic"]:
+        release = players.revisions[name][int(entry["revisionName"].rpartition("-")[2]) - 1].rpartition("/")[2]
+        if entry.get("percent"):
+            shares[release] = shares.get(release, 0) + entry["percent"]
+    return shares
+
+
+@pytest.fixture(scope="module")
+def knative(cluster: RealCluster, sdk: KubernetesCluster) -> Iterator[KnativeTarget]:
+    """A target over a template that asks for Knative, as the overlay for Knative has it."""
+    (template,) = [
+        it for it in rendered("knative") if it["kind"] == "InferenceService" and it["metadata"]["name"] == "recommender"
+    ]
+    template["metadata"]["name"] = "recommender-on-knative"
+    cluster.apply([template])
+    yield KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=60)
+    cluster.kubectl(
+        "delete", "isvc", "recommender-live", "recommender-on-knative", "-n", NAMESPACE, "--ignore-not-found"
+    )
+
+
+def test_on_knative_the_controller_asks_for_each_split_of_a_promotion_and_a_rollback(
+    cluster: RealCluster, players: Players, knative: KnativeTarget
+) -> None:
+    for split, expected in (
+        (Split(A), {A: 100}),
+        (Split(A, B, 0.05), {A: 95, B: 5}),
+        (Split(A, B, 0.5), {A: 50, B: 50}),
+        (Split(B), {B: 100}),
+        (Split(B, C, 0.25), {B: 75, C: 25}),
+        (Split(B), {B: 100}),
+        (Split(B, D, 0.05), {B: 95, D: 5}),
+        (Split(D), {D: 100}),
+    ):
+        knative.apply(split)
+        assert knative.read() == split
+        assert traffic(players, cluster) == expected
+
+
+def test_on_knative_a_candidate_that_does_not_load_gets_no_calls(
+    cluster: RealCluster, players: Players, sdk: KubernetesCluster, knative: KnativeTarget
+) -> None:
+    knative.apply(Split(A))
+    players.fails.add(URI.format(release=C))
+    hasty = KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=5)
+    with pytest.raises(RolloutError, match="not within 5 s"):
+        hasty.apply(Split(A, C, 0.25))
+    assert traffic(players, cluster) == {A: 100}
+    players.fails.clear()
+    knative.apply(Split(A))
+    assert knative.read() == Split(A)
