@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -25,32 +24,35 @@ from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.showing import lineage_markdown
 from flows.sole import SoleRun
-from monitoring.drift import HTML_NAME, write_drift_report
+from monitoring.drift import HTML_NAME
+from monitoring.drift_window import measure_window
 from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.features.audit.leak_check import check_services
-from tastemaker.features.audit.leaks import Telling, find_leaks, require_no_leak
+from tastemaker.features.audit.leaks import require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.observability.telling import tell_gate
-from tastemaker.promotion.assess import assess
+from tastemaker.promotion.assess import Assessment, assess_release
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
+from tastemaker.promotion.gathered import gathered, keep_assessment, quality_figures
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import load_policy
+from tastemaker.promotion.ranking_leaks import look_for_ranking_leaks
 from tastemaker.promotion.releases import Release, ReleaseRegistry
-from tastemaker.promotion.samples import measure_parity, ranking_features, recent_pairs
+from tastemaker.promotion.samples import measure_parity
 from tastemaker.promotion.training_key import content_key
 from tastemaker.promotion.verdict import Verdict
 from tastemaker.release.files import ModelCard
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
-from tastemaker.training.pipeline import TrainedRelease, train_release
+from tastemaker.training.pipeline import train_release
 
 __all__ = ["train_flow"]
 
@@ -98,37 +100,30 @@ def _train(
     trained = train_release(
         settings, plan, cut, kept.release_dir, seed=seed, progress=print, parameters=parameters, earlier=earlier
     )
-    require_no_leak(_ranking_tellings(trained, seed))
+    require_no_leak(look_for_ranking_leaks(trained, seed))
     kept.note_trained()
     return trained.card
 
 
-def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
-    """How well each column of the ranker's matrix tells the label, derived ones included."""
-    ranking_set = trained.ranking_set
-    labels = ranking_set.labels[:, :, -1]  # of the outcome that matters most
-    real = labels >= 0
-    lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
-    columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    return find_leaks(columns, labels[real], lists, seed=seed)
-
-
 @task(**CACHED, **RETRIES, task_run_name="evaluate beside baselines and champion")
-def _evaluate(
-    settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str
-) -> EvaluationReport:
-    return assess(settings, directory, cut, days, seed=seed)
+def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str) -> Assessment:
+    return assess_release(settings, directory, cut, days, seed=seed)
 
 
 @task(**CACHED, **RETRIES, task_run_name="measure drift")
 def _drift(settings: Settings, cut: datetime, days: int, *, seed: int, directory: Path, key: str) -> DriftSummary:
-    lake = Lake(settings.lake_dir)
-    reference, current = (
-        ranking_features(settings, recent_pairs(lake, at, _SAMPLE_ROWS, seed, days))
-        for at in (cut, cut + timedelta(days=days))
+    champion = ReleaseRegistry(settings).champion()
+    return measure_window(
+        settings,
+        directory,
+        cut=cut,
+        start=cut,
+        end=cut + timedelta(days=days),
+        release=champion.release if champion else None,
+        rows=_SAMPLE_ROWS,
+        figures=quality_figures(directory.with_name("release")),
+        seed=seed,
     )
-    labels = (f"at the cut, {cut:%Y-%m-%d}", f"{days} days later")
-    return write_drift_report(reference, current, directory, labels=labels, seed=seed)
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="measure train/serve parity")
@@ -149,7 +144,8 @@ def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="register the release")
 def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Verdict, reports: Path) -> Release:
     registry = ReleaseRegistry(settings)
-    release = registry.register(trained, evidence, verdict, attachments=sorted(reports.glob("*.html")))
+    attachments = sorted([*reports.glob("*.html"), *reports.glob("drift.*.json")])
+    release = registry.register(trained, evidence, verdict, attachments=attachments)
     published = settings.reports_dir / release.id
     published.mkdir(parents=True, exist_ok=True)
     for path in reports.iterdir():
@@ -241,7 +237,8 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             seed=seed,
         )
         report_dir = kept.reports_dir(window)
-        report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        assessed = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        report = keep_assessment(release_dir, assessed)
         create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
         drift = _drift(settings, cut, test_days, seed=seed, directory=report_dir, key=kept.step("drift", window))
         parity = _parity(settings, seed)
@@ -266,7 +263,10 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             lineage=lineage,
             champion=champion.release if champion else None,
             files=files,
+            **gathered(release_dir, settings.repository, card.interactions),
         )
+        if evidence.conduct is not None and evidence.conduct.segments:
+            create_table_artifact(evidence.conduct.rows(), key="segments", description="NDCG by segment of shoppers")
         verdict = _judge(settings, policy, evidence)
         release = _register(settings, release_dir, evidence, verdict, report_dir)
         create_markdown_artifact(lineage_markdown(release), key="lineage", description=release.id)

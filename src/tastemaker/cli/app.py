@@ -12,8 +12,10 @@ from tastemaker.cli import (
     data,
     dead_letters,
     demo,
+    drift,
     evaluate,
     features,
+    gate,
     keys,
     lake,
     models,
@@ -57,8 +59,10 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
+app.add_typer(drift.app, name="drift")
 app.add_typer(releases.app, name="releases")
 app.add_typer(rollout.app, name="rollout")
+app.command("gate")(gate.gate)
 app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)
