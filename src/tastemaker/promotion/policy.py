@@ -1,7 +1,7 @@
 """The gate policy: which checks a release must pass, and their limits. A YAML file, validated strictly."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
