@@ -48,7 +48,7 @@ def _mark_zombies() -> "AutomationCore":
         description="Frees the place of a run whose process was killed, so that the next one starts.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            # Its next heartbeat, or any state that it goes into: those of ours, such as Blocked, have names of their own.
+            # Its next heartbeat, or any state that it goes into; ours have names of their own, such as Blocked.
             expect={"prefect.flow-run.*"},
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             for_each={"prefect.resource.id"},
