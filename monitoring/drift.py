@@ -85,11 +85,11 @@ def write_drift_report(
         reference=labels[0], current=labels[1], reference_rows=len(reference), current_rows=len(current)
     )
     found: list[tuple[GroupDrift, MeasuredDrift]] = []
+    frames: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
     for group in groups:
         try:
-            measured = measure_drift(
-                _plain(group.reference), _plain(group.current), limits=shared, segments=group.segments, seed=seed
-            )
+            pair = frames[group.name] = (_plain(group.reference), _plain(group.current))
+            measured = measure_drift(*pair, limits=shared, segments=group.segments, seed=seed)
             found.append((_told(group, measured), measured))
         except Exception as error:  # fail closed: a comparison that broke is a result of its own
             shortage = isinstance(error, DataError)
@@ -106,7 +106,6 @@ def write_drift_report(
     summary = replace(summary, groups=(*(told for told, _ in found), *summary.groups))
     if not summary.error:
         try:
-            frames = {group.name: (_plain(group.reference), _plain(group.current)) for group in groups}
             apart = evidently_report(frames, columns, figures, directory, limits=shared, seed=seed)
             told = tuple(replace(one, sampling_error=apart.get(one.name)) for one in summary.groups)
             summary = replace(summary, groups=told, columns=columns, report=HTML_NAME)

@@ -18,10 +18,11 @@ from tastemaker.evaluation.splits import temporal_split
 from tastemaker.evaluation.truth import Ranking, Truth
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
+from tastemaker.models.ranker.forward import Forward
 from tastemaker.promotion.conduct import Scored, countries_of, measure_conduct, unknown_shoppers
 from tastemaker.promotion.list_conduct import ListConduct
 from tastemaker.promotion.releases import ReleaseRegistry
-from tastemaker.release.files import PLAN, ModelCard
+from tastemaker.release.files import PLAN, RANKER, ModelCard
 from tastemaker.serving.contract import ServedList
 from tastemaker.settings import Settings
 from tastemaker.training.served_rankings import served_rankings
@@ -79,7 +80,7 @@ def assess_release(
     split = temporal_split(history, cut, days)
     rankings: dict[str, Ranking] = {}
     users = split.truth.user_ids.tolist()
-    scored = Scored(_bought(split.truth) if _foretells_purchases(release_dir) else {})
+    scored = _scored(release_dir, split.truth)
     served = _served(settings, release_dir, cut, [*users, _NOBODY], k=k, seen=scored)
     nobody = served.pop(_NOBODY)
     rankings[CANDIDATE] = served
@@ -114,9 +115,11 @@ def _bought(truth: Truth) -> dict[str, frozenset[str]]:
     }
 
 
-def _foretells_purchases(release_dir: Path) -> bool:
-    """Whether scores are log-odds of a purchase; of several outcomes they are of a mixture."""
-    return ModelCard.read(release_dir).parameters.ranker.outcomes == ("purchase",)
+def _scored(release_dir: Path, truth: Truth) -> Scored:
+    """Looks at probabilities, where the ranker foretells purchases alone; of several outcomes it gives a mixture."""
+    if ModelCard.read(release_dir).parameters.ranker.outcomes != ("purchase",):
+        return Scored({})
+    return Scored(_bought(truth), Forward.load(release_dir / RANKER))
 
 
 def _newcomers(

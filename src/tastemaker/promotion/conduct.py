@@ -1,6 +1,6 @@
 """Measure what a release's lists are like: by segment, exposure, cold starts, and probabilities."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -27,40 +27,45 @@ _LEAST = 30  # users below which a segment says nothing
 _NEW_DAYS = 28
 _FEW = 20  # purchases: about one order of a gift shop
 _MOST_COUNTRIES = 4
-_SCORED_USERS = 400  # whose candidates' probabilities are looked at
+_SCORED_USERS = 2_000  # whose lists' probabilities are looked at
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(eq=False)
 class Scored:
-    """Collects the scores of candidates while lists are made.
+    """Collects what the ranker saw of listed items while lists are made, and whether they were bought.
+
+    A list's own scores are standardised, so the ranker is asked again for its log-odds.
 
     Attributes:
-        bought: item ids by user, of the test window; empty where scores are no log-odds of a purchase.
-        scores: log-odds of a purchase.
+        bought: item ids by user, of the test window; empty where the ranker foretells more than a purchase.
+        ranker: from float32 ``[n, features]`` to log-odds of a purchase; None where there is none.
+        rows: features of listed items.
         labels: whether it happened.
     """
 
     bought: Mapping[str, frozenset[str]]
-    scores: list[float] = field(default_factory=list)
+    ranker: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
+    rows: list[tuple[float, ...]] = field(default_factory=list)
     labels: list[bool] = field(default_factory=list)
     users: int = 0
 
     def __call__(self, user: str, served: ServedList) -> None:
         """Take up one list."""
-        if not self.bought or self.users >= _SCORED_USERS or not served.candidates or served.tier != "full":
+        if not self.bought or self.users >= _SCORED_USERS or not served.features or served.tier != "full":
             return
         self.users += 1
         taken = self.bought.get(user, frozenset())
-        self.scores += [one.score for one in served.candidates]
-        self.labels += [one.item_id in taken for one in served.candidates]
+        self.rows += served.features.values()
+        self.labels += [item in taken for item in served.features]
 
     def error(self) -> ProbabilityError | None:
         """How far the probabilities are off; None where no list had scores."""
-        if not self.scores:
+        if not self.rows or self.ranker is None:
             return None
-        chance = 1 / (1 + np.exp(-np.clip(np.array(self.scores), -30, 30)))
+        odds = self.ranker(np.array(self.rows, dtype=np.float32)).astype(np.float64)
+        chance = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
         happened = np.array(self.labels, dtype=np.float64)
         return ProbabilityError(
             pairs=len(chance),

@@ -37,7 +37,7 @@ class ProbabilityError(msgspec.Struct, frozen=True, kw_only=True):
     """How far the ranker's probabilities are off on the test window.
 
     Attributes:
-        pairs: of a shopper and a candidate that were looked at.
+        pairs: of a shopper and a listed item that were looked at.
         bought: of them.
         expected: how many the probabilities foretell.
         error: expected calibration error; see :func:`~tastemaker.models.ranker.calibration.expected_calibration_error`.

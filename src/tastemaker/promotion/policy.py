@@ -1,5 +1,6 @@
 """The gate policy: which checks a release must pass, and their limits. A YAML file, validated strictly."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,7 +52,7 @@ class GatePolicy(limits.Limits):
 
     def digest(self) -> str:
         """SHA-256 of its content; comments and layout of the file do not matter."""
-        return hash_bytes(self.model_dump_json().encode())
+        return hash_bytes(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
 
 
 def load_policy(path: Path) -> GatePolicy:

@@ -9,7 +9,7 @@ from tastemaker.evaluation.interactions import INTERACTIONS
 from tastemaker.evaluation.splits import temporal_split
 from tastemaker.evaluation.truth import Truth
 from tastemaker.promotion.conduct import Scored, measure_conduct, unknown_shoppers
-from tastemaker.serving.contract import Candidate, RecommendationRequest, ServedList
+from tastemaker.serving.contract import RecommendationRequest, ServedList
 
 CUT = datetime(2024, 3, 1, tzinfo=UTC)
 USERS = 40
@@ -84,14 +84,15 @@ def test_shoppers_without_a_history_are_a_segment_of_their_own(history):
 
 
 def test_probabilities_are_held_against_what_happened():
-    scored = Scored({"u1": frozenset({"a"})})
-    candidates = tuple(Candidate(item_id=item, sources={}, score=0.0) for item in "abcd")
+    # The log-odds are the first feature: 0 is a probability of .5.
+    scored = Scored({"u1": frozenset({"a"})}, lambda features: features[:, 0])
+    features = {item: (0.0, 7.0) for item in "abcd"}
     request = RecommendationRequest(user="u1", k=2)
-    made = {"request_id": "1", "served_at": CUT, "request": request, "release": "r", "candidates": candidates}
+    made = {"request_id": "1", "served_at": CUT, "request": request, "release": "r", "features": features}
     scored("u1", ServedList(**made, tier="full"))
     scored("u1", ServedList(**made, tier="popular"))  # nobody ranked these
     found = scored.error()
-    # Log-odds of 0 are a probability of .5: two of four are foretold, and one happened.
+    # Two of four are foretold, and one happened.
     assert (found.pairs, found.bought, found.expected) == (4, 1, pytest.approx(2.0))
     assert found.error > 0
 

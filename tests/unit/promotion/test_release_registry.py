@@ -184,7 +184,8 @@ def test_promotion_makes_the_champion_and_keeps_the_previous_one(registry, regis
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"), [({"drift": None}, "says fail: drift"), ({"events": 1}, "says not_enough_data")]
+    ("changes", "reason"),
+    [({"drift": None}, "says fail: data_quality: drift is unknown"), ({"events": 1}, "says not_enough_data")],
 )
 def test_a_blocked_release_is_registered_and_cannot_be_promoted(registry, register, changes, reason):
     register("r1", **changes)

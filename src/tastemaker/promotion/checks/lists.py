@@ -74,7 +74,7 @@ def calibration(limits: policy.CalibrationLimits, evidence: Evidence) -> CheckRe
     return decided(
         "calibration",
         found.error <= limits.max_error and apart <= limits.max_ratio,
-        f"{found.pairs:,} candidates: {found.expected:,.0f} purchases foretold, {found.bought:,} happened; expected"
+        f"{found.pairs:,} listed items: {found.expected:,.0f} purchases foretold, {found.bought:,} happened; expected"
         f" calibration error {found.error:.4f}",
         "fit the ranker's calibration on newer lists: what it learned from bought more, or less, than shoppers do now",
         value=found.error,
