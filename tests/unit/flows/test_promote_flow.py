@@ -25,7 +25,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) 
     made = Settings.from_env({}, home=tmp_path / "home")
     for name, value in made.to_env().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flows.promote.build_bento", lambda _settings, release: f"recommender:{release}")
+    monkeypatch.setattr("flows.live.build_bento", lambda _settings, release: f"recommender:{release}")
     return made
 
 
