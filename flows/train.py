@@ -13,13 +13,12 @@ from typing import Annotated, Any
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
 from flows.cached import CACHED
-from flows.live import go_live
+from flows.live import ask_a_person, go_live
 from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.showing import lineage_markdown
@@ -163,20 +162,6 @@ def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Ve
     return release
 
 
-@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
-def _ask_a_person(release: str, rollout: str) -> str:
-    """Start the flow that waits for the decision; once, however often this is tried."""
-    run = run_deployment(
-        "promote/default",
-        parameters={"release": release, "rollout": rollout},
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"promote-{release}",
-        tags=[release],
-    )
-    return str(run.name)
-
-
 @flow(
     name="train",
     description="Train, evaluate, judge and register a release; promote it if the gate passes.",
@@ -297,7 +282,7 @@ def _conclude(settings: Settings, report: EvaluationReport, release: Release, ro
     if rollout is None:
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
     if verdict.approval == "required":
-        asked = _ask_a_person(release.id, rollout)
+        asked = ask_a_person(release.id, rollout)
         return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
     name, what = go_live(settings, release.id, rollout)
     return Completed(name=name, message=f"{what}, NDCG@{report.k} {ndcg:.3f}")

@@ -26,6 +26,8 @@ class CheckCalibration(msgspec.Struct, frozen=True, kw_only=True):
         p95: 95 % quantile of it.
         largest: of all resamples.
         calibrated: the limit that the false-alarm rate gives.
+        exchanged: the same from windows that are drawn from reference days and judged days together. It holds the rate
+            exactly when they do not differ, also where the judged window has a day such as no reference day is.
         floor: below which a figure does not matter.
     """
 
@@ -36,12 +38,13 @@ class CheckCalibration(msgspec.Struct, frozen=True, kw_only=True):
     p95: float
     largest: float
     calibrated: float
+    exchanged: float = 0.0
     floor: float
 
     @property
     def limit(self) -> float:
         """Above it the check fires."""
-        return max(self.calibrated, self.floor)
+        return max(self.calibrated, self.exchanged, self.floor)
 
 
 class DriftCalibration(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ class Rows:
         window: ``bool[reference rows]``, those that a resampled window has; fewer where the judged window
             has fewer rows a day, so that both are as uncertain.
         current: ``bool[current rows]``.
+        current_days: ``[current rows]``, the place of each one's day among those of the window.
         n_days: of the reference.
     """
 
@@ -32,6 +33,7 @@ class Rows:
     reference: npt.NDArray[np.bool_]
     window: npt.NDArray[np.bool_]
     current: npt.NDArray[np.bool_]
+    current_days: npt.NDArray[np.int64]
     n_days: int
 
 
@@ -42,6 +44,7 @@ class ColumnFigures:
     Attributes:
         observed: figure of the judged window by check.
         null: figures ``[resamples]`` of windows of reference days by check.
+        exchanged: the same of windows of reference days and judged days together.
         n_values: rows with a value, of the reference and the window.
         missing: share of rows without one, likewise.
         kinds: distinct values, likewise.
@@ -52,6 +55,7 @@ class ColumnFigures:
 
     observed: dict[str, float]
     null: dict[str, Floats]
+    exchanged: dict[str, Floats]
     n_values: tuple[int, int]
     missing: tuple[float, float]
     kinds: tuple[int, int]
@@ -60,8 +64,15 @@ class ColumnFigures:
     null_empty: int
 
 
-def column_figures(column: CodedColumn, rows: Rows, windows: Windows) -> ColumnFigures:
-    """Count once a day, and sum days to windows: a matrix product instead of a distance per window."""
+def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged: Windows) -> ColumnFigures:
+    """Count once a day, and sum days to windows: a matrix product instead of a distance per window.
+
+    Args:
+        column: its codes.
+        rows: which count.
+        windows: of reference days.
+        exchanged: of reference days and, after them, those of the judged window.
+    """
     width = len(column.values) + 1  # place 0: missing
     by_day = _daily(column.reference, rows.days, rows.reference, rows.n_days, width)
     drawn = (
@@ -69,7 +80,8 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows) -> ColumnF
         if rows.window is rows.reference
         else _daily(column.reference, rows.days, rows.window, rows.n_days, width)
     )
-    current = np.bincount(column.current[rows.current] + 1, minlength=width).astype(np.float64)
+    judged = _daily(column.current, rows.current_days, rows.current, int(rows.current_days.max()) + 1, width)
+    current = judged.sum(axis=0, dtype=np.float64)
     whole = by_day.sum(axis=0, dtype=np.float64)
     inside = (windows.inside @ drawn).astype(np.float64)
     outside = whole - windows.inside @ by_day
@@ -78,6 +90,7 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows) -> ColumnF
     return ColumnFigures(
         observed={check: float(figure) for check, figure in observed.items()},
         null=null,
+        exchanged=_figures(column, *_split(exchanged, np.concatenate([drawn, judged]))),
         n_values=(int(whole[1:].sum()), int(current[1:].sum())),
         missing=(float(shares(whole)[0]), float(shares(current)[0])),
         kinds=(kinds[0], kinds[1]),
@@ -96,6 +109,12 @@ def _daily(
 ) -> npt.NDArray[np.float32]:
     cells = days[chosen] * width + codes[chosen] + 1
     return np.bincount(cells, minlength=n_days * width).reshape(n_days, width).astype(np.float32)
+
+
+def _split(windows: Windows, by_day: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Counts of each window, and of the days that are not in it."""
+    inside = (windows.inside @ by_day).astype(np.float64)
+    return inside, by_day.sum(axis=0, dtype=np.float64) - inside
 
 
 def _figures(column: CodedColumn, current: Counts, reference: Counts) -> dict[str, Floats]:

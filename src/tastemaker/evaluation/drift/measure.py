@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -67,11 +68,15 @@ def measure_drift(
     days, places = np.unique(reference[DAY].to_numpy(), return_inverse=True)
     n_current = int(current[DAY].nunique())
     windows = draw_windows(len(days), n_current, resamples=limits.resamples, block_days=limits.block_days, seed=seed)
+    exchanged = draw_windows(
+        len(days) + n_current, n_current, resamples=limits.resamples, block_days=limits.block_days, seed=seed + 1
+    )
     rng = np.random.default_rng(seed)
     chosen = list(_segments(reference, current, segments, limits=limits, places=places, n_current=n_current, rng=rng))
     decided: list[ColumnDrift] = []
     found: dict[tuple[str, str], tuple[CodedColumn, ColumnFigures]] = {}
     null: dict[CheckKey, npt.NDArray[np.float64]] = {}
+    mixed: dict[CheckKey, npt.NDArray[np.float64]] = {}
     for name in dict.fromkeys([*reference.columns, *current.columns]):
         if name == DAY:
             continue
@@ -83,10 +88,15 @@ def measure_drift(
         for segment, rows in chosen:
             if segment.startswith(f"{name}="):
                 continue  # it has a single value there
-            figures = column_figures(coded, rows, windows)
+            figures = column_figures(coded, rows, windows, exchanged)
             found[segment, str(name)] = (coded, figures)
             null |= {(segment, str(name), check): values for check, values in figures.null.items()}
+            mixed |= {(segment, str(name), check): values for check, values in figures.exchanged.items()}
     factor, reached, checks = calibrate(null, limits)
+    by_exchange = {(one.segment, one.column, one.check): one.calibrated for one in calibrate(mixed, limits)[2]}
+    checks = tuple(
+        msgspec.structs.replace(one, exchanged=by_exchange[one.segment, one.column, one.check]) for one in checks
+    )
     calibration = DriftCalibration(
         false_alarm_rate=limits.false_alarm_rate,
         reached=reached,
@@ -127,12 +137,13 @@ def _segments(
 ) -> Iterator[tuple[str, Rows]]:
     """All rows first, and then each frequent value of the segment columns."""
     n_days = int(places.max()) + 1
+    current_places = np.unique(current[DAY].to_numpy(), return_inverse=True)[1]
 
     def rows(ours: npt.NDArray[np.bool_], theirs: npt.NDArray[np.bool_]) -> Rows:
         per_day = ours.sum() / n_days, theirs.sum() / n_current
         thin = per_day[1] / max(per_day[0], 1e-9)
         window = ours if thin >= 1 else ours & (rng.random(len(ours)) < thin)
-        return Rows(places, ours, window, theirs, n_days)
+        return Rows(places, ours, window, theirs, current_places, n_days)
 
     yield "", rows(np.ones(len(reference), dtype=np.bool_), np.ones(len(current), dtype=np.bool_))
     for column in columns:
