@@ -117,9 +117,10 @@ def _bought(truth: Truth) -> dict[str, frozenset[str]]:
 
 def _scored(release_dir: Path, truth: Truth) -> Scored:
     """Looks at probabilities, where the ranker foretells purchases alone; of several outcomes it gives a mixture."""
-    if ModelCard.read(release_dir).parameters.ranker.outcomes != ("purchase",):
+    card = ModelCard.read(release_dir)
+    if card.parameters.ranker.outcomes != ("purchase",):
         return Scored({})
-    return Scored(_bought(truth), Forward.load(release_dir / RANKER))
+    return Scored(_bought(truth), Forward.load(release_dir / RANKER), card.ranking_features)
 
 
 def _newcomers(

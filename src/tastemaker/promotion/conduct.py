@@ -41,12 +41,14 @@ class Scored:
     Attributes:
         bought: item ids by user, of the test window; empty where the ranker foretells more than a purchase.
         ranker: from float32 ``[n, features]`` to log-odds of a purchase; None where there is none.
+        columns: of its matrix, by name; a list is logged with further ones.
         rows: features of listed items.
         labels: whether it happened.
     """
 
     bought: Mapping[str, frozenset[str]]
     ranker: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None = None
+    columns: Sequence[str] = ()
     rows: list[tuple[float, ...]] = field(default_factory=list)
     labels: list[bool] = field(default_factory=list)
     users: int = 0
@@ -55,9 +57,12 @@ class Scored:
         """Take up one list."""
         if not self.bought or self.users >= _SCORED_USERS or not served.features or served.tier != "full":
             return
+        if not set(self.columns) <= set(served.feature_names):
+            return
         self.users += 1
+        places = [served.feature_names.index(name) for name in self.columns]
         taken = self.bought.get(user, frozenset())
-        self.rows += served.features.values()
+        self.rows += [tuple(values[at] for at in places) for values in served.features.values()]
         self.labels += [item in taken for item in served.features]
 
     def error(self) -> ProbabilityError | None:

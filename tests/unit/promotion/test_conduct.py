@@ -84,11 +84,18 @@ def test_shoppers_without_a_history_are_a_segment_of_their_own(history):
 
 
 def test_probabilities_are_held_against_what_happened():
-    # The log-odds are the first feature: 0 is a probability of .5.
-    scored = Scored({"u1": frozenset({"a"})}, lambda features: features[:, 0])
-    features = {item: (0.0, 7.0) for item in "abcd"}
+    # The log-odds are the second column of the log: 0 is a probability of .5.
+    scored = Scored({"u1": frozenset({"a"})}, lambda features: features[:, 0], ["odds"])
+    features = {item: (7.0, 0.0) for item in "abcd"}
     request = RecommendationRequest(user="u1", k=2)
-    made = {"request_id": "1", "served_at": CUT, "request": request, "release": "r", "features": features}
+    made = {
+        "request_id": "1",
+        "served_at": CUT,
+        "request": request,
+        "release": "r",
+        "features": features,
+        "feature_names": ("other", "odds"),
+    }
     scored("u1", ServedList(**made, tier="full"))
     scored("u1", ServedList(**made, tier="popular"))  # nobody ranked these
     found = scored.error()
