@@ -60,6 +60,11 @@ class ListProbe:
         item = self.list_of(user).items[0].item_id
         return self._until(user, "purchase", item, lambda response: item not in _ids(response), limit_s)
 
+    def connect_again(self) -> None:
+        """Leave the connections: an answer that was not waited for may still be under way on them."""
+        self._collector.close()
+        self._recommender.close()
+
     def accepted(self, limit_s: float) -> None:
         """Wait until the collector accepts events.
 

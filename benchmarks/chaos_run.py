@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from time import perf_counter
 from typing import Final
 
@@ -125,7 +126,8 @@ def _well(load: ChaosLoad, since: float, limit_s: float = _WELL_S) -> float:
 def _fed(probe: ListProbe, mended: float) -> float:
     """Wait until an event changes a list; seconds from a moment to then, infinite for too many."""
     while (waited := perf_counter() - mended) < _FED_S:
-        with suppress(NotChanged):
+        probe.connect_again()
+        with suppress(NotChanged, OSError, HTTPException):
             probe.accepted(_FED_S - waited)
             probe.looked_at(_FED_S - waited)
             return perf_counter() - mended

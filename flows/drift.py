@@ -64,8 +64,8 @@ def check_drift_flow(
     """Measure drift against the champion's training data, call on-call, and retrain.
 
     Args:
-        days: how many days up to now are looked at, and up to the champion's cut.
-        max_share: share of the features that may have drifted.
+        days: how many days up to now are looked at, at most back to the champion's cut.
+        max_share: share of the columns that may have drifted beyond their calibrated limits.
         on_drift: what follows.
         cooldown_hours: after a training that drift started, none is started for so long.
         seed: of the samples.
@@ -98,7 +98,7 @@ def check_drift_flow(
         )
         if not found:
             return Completed(
-                name="Stable", message=f"{len(summary.columns)} features are as {champion.release} knows them"
+                name="Stable", message=f"{len(summary.columns)} columns looked at, as {champion.release} knows them"
             )
         if on_drift == "alert":
             return Completed(name="Drifted", message=found)
@@ -116,4 +116,4 @@ def _words(summary: DriftSummary, max_share: float) -> str:
         return f"drift cannot be measured: {summary.error}"
     if summary.share <= max_share:
         return ""
-    return f"{len(summary.drifted)} of {summary.checked} features drifted: {', '.join(summary.drifted[:5])}"
+    return f"{len(summary.drifted)} of {summary.checked} columns drifted: {', '.join(summary.drifted[:5])}"

@@ -10,17 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
 from flows.cached import CACHED
-from flows.live import go_live
+from flows.live import ask_a_person, go_live
 from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.showing import lineage_markdown
@@ -31,20 +29,21 @@ from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.features.audit.leak_check import check_services
-from tastemaker.features.audit.leaks import Telling, require_no_leak
+from tastemaker.features.audit.leaks import require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.observability.telling import tell_gate
-from tastemaker.promotion.assess import assess_release
+from tastemaker.promotion.assess import Assessment, assess_release
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
-from tastemaker.promotion.gathered import gathered, keep_assessment, keep_leaks, quality_figures, ranking_leaks
+from tastemaker.promotion.gathered import gathered, keep_assessment, quality_figures
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import load_policy
+from tastemaker.promotion.ranking_leaks import look_for_ranking_leaks
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.samples import measure_parity
 from tastemaker.promotion.training_key import content_key
@@ -52,7 +51,7 @@ from tastemaker.promotion.verdict import Verdict
 from tastemaker.release.files import ModelCard
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
-from tastemaker.training.pipeline import TrainedRelease, train_release
+from tastemaker.training.pipeline import train_release
 
 __all__ = ["train_flow"]
 
@@ -101,28 +100,14 @@ def _train(
     trained = train_release(
         settings, plan, cut, kept.release_dir, seed=seed, progress=print, parameters=parameters, earlier=earlier
     )
-    require_no_leak(_ranking_tellings(trained, seed))
+    require_no_leak(look_for_ranking_leaks(trained, seed))
     kept.note_trained()
     return trained.card
 
 
-def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
-    """How well each column of the ranker's matrix tells the label, derived ones included."""
-    ranking_set = trained.ranking_set
-    labels = ranking_set.labels[:, :, -1]  # of the outcome that matters most
-    real = labels >= 0
-    lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
-    columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    tellings, leaks = ranking_leaks(columns, labels[real], lists, seed)
-    keep_leaks(trained.directory, leaks)
-    return tellings
-
-
 @task(**CACHED, **RETRIES, task_run_name="evaluate beside baselines and champion")
-def _evaluate(
-    settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str
-) -> EvaluationReport:
-    return keep_assessment(directory, assess_release(settings, directory, cut, days, seed=seed))
+def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str) -> Assessment:
+    return assess_release(settings, directory, cut, days, seed=seed)
 
 
 @task(**CACHED, **RETRIES, task_run_name="measure drift")
@@ -175,20 +160,6 @@ def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Ve
             description=release.id,
         )
     return release
-
-
-@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
-def _ask_a_person(release: str, rollout: str) -> str:
-    """Start the flow that waits for the decision; once, however often this is tried."""
-    run = run_deployment(
-        "promote/default",
-        parameters={"release": release, "rollout": rollout},
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"promote-{release}",
-        tags=[release],
-    )
-    return str(run.name)
 
 
 @flow(
@@ -254,7 +225,8 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             seed=seed,
         )
         report_dir = kept.reports_dir(window)
-        report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        assessed = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        report = keep_assessment(release_dir, assessed)
         create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
         drift = _drift(
             settings,
@@ -310,7 +282,7 @@ def _conclude(settings: Settings, report: EvaluationReport, release: Release, ro
     if rollout is None:
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
     if verdict.approval == "required":
-        asked = _ask_a_person(release.id, rollout)
+        asked = ask_a_person(release.id, rollout)
         return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
     name, what = go_live(settings, release.id, rollout)
     return Completed(name=name, message=f"{what}, NDCG@{report.k} {ndcg:.3f}")

@@ -8,15 +8,11 @@ import base64
 import json
 import os
 import subprocess
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from k8s_keys import make_certificate, make_key
 from k8s_programs import Programs, free_port, until
 
 __all__ = ["RealCluster"]
@@ -110,7 +106,7 @@ class RealCluster:
 
     def _control_plane(self) -> None:
         client, peer, api = free_port(), free_port(), free_port()
-        (self._work / "sa.key").write_bytes(_pem(rsa.generate_private_key(65537, 2048)))
+        (self._work / "sa.key").write_bytes(make_key())
         (self._work / "tokens.csv").write_text(f"{_TOKEN},admin,admin,system:masters\n")
         self._programs.start(
             "etcd",
@@ -226,7 +222,7 @@ class RealCluster:
 
     def _kserve(self) -> None:
         config = self._built / "share" / "kserve" / "config"
-        authority = _certificate(self._work / "tmp" / "k8s-webhook-server" / "serving-certs")
+        authority = make_certificate(self._work / "tmp" / "k8s-webhook-server" / "serving-certs")
         told = next(
             it for it in _documents(config / "configmap" / "inferenceservice.yaml") if it["kind"] == "ConfigMap"
         )
@@ -279,34 +275,3 @@ class RealCluster:
 
 def _documents(path: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-
-
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _certificate(folder: Path) -> bytes:
-    """Write the certificate of KServe's webhooks, and return it."""
-    import ipaddress
-
-    folder.mkdir(parents=True, exist_ok=True)
-    key, now = rsa.generate_private_key(65537, 2048), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kserve-webhook")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoded = made.public_bytes(serialization.Encoding.PEM)
-    (folder / "tls.key").write_bytes(_pem(key))
-    (folder / "tls.crt").write_bytes(encoded)
-    return encoded

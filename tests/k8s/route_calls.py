@@ -36,6 +36,7 @@ class Services(BaseHTTPRequestHandler):
     """All services of the cluster: says which one was called, with which keys, and what it was sent."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # one write per answer: two small ones wait 40 ms for each other
     called: ClassVar[Counter[str]] = Counter()
     lock: ClassVar = threading.Lock()
 

@@ -5,8 +5,8 @@ import math
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,14 @@ from k8s_players import Players
 from k8s_programs import free_port
 
 from tastemaker.errors import RolloutError
-from tastemaker.promotion.rollout.kserve_cluster import GRAPHS, SERVICES, ClusterConflict, KubernetesCluster
+from tastemaker.promotion.rollout.kserve_cluster import (
+    GRAPHS,
+    SERVICES,
+    ClusterConflict,
+    KubernetesCluster,
+    Object,
+    Resource,
+)
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
 from tastemaker.promotion.rollout.kserve_objects import service_name
 from tastemaker.promotion.rollout.kserve_target import KServeTarget
@@ -26,6 +33,7 @@ from tastemaker.promotion.rollout.target import Split
 A, B, C, D = (f"2011120{day}t130354-f980e305" for day in (6, 7, 8, 9))
 URI = "pvc://tastemaker-home/bentoml/models/tastemaker-release/{release}"
 CALLS = 2000
+pytestmark = pytest.mark.timeout(1200)  # a busy machine: each step restarts pods, as a cluster would
 Through = Callable[[str], tuple[dict[str, int], dict[str, Any]]]
 
 
@@ -123,32 +131,30 @@ def test_applying_the_manifests_again_undoes_no_rollout(cluster: RealCluster, ta
     assert target.read() == Split(A, B, 0.25)
 
 
+class Meddled(KubernetesCluster):
+    """Before each of the first three replacements of a graph, somebody else writes to it."""
+
+    def meddle(self, write: Callable[[str], object]) -> None:
+        self._writes = [partial(write, f"n{number}") for number in range(3)]
+
+    def replace(self, resource: Resource, body: Object) -> Object:
+        if resource == GRAPHS and self._writes:
+            self._writes.pop(0)()
+        return super().replace(resource, body)
+
+
 def test_writes_of_others_at_the_same_time_are_kept_and_do_not_stop_a_rollout(
     cluster: RealCluster, sdk: KubernetesCluster, target: KServeTarget
 ) -> None:
     target.apply(Split(A))
-    stop, written = threading.Event(), [0]
-
-    def scribble() -> None:
-        while not stop.is_set():
-            cluster.kubectl(
-                "annotate", "--overwrite", "inferencegraph", "recommendations", "-n", NAMESPACE, f"note=n{written[0]}"
-            )
-            written[0] += 1
-
-    thread = threading.Thread(target=scribble)
-    thread.start()
-    try:
-        for share in (0.05, 0.1, 0.25):
-            target.apply(Split(A, B, share))
-    finally:
-        stop.set()
-        thread.join()
-    assert written[0] > 0
+    meddled = Meddled(NAMESPACE, str(cluster.kubeconfig))
+    graph = "inferencegraph", "recommendations"
+    meddled.meddle(lambda note: cluster.kubectl("annotate", "--overwrite", *graph, "-n", NAMESPACE, f"note={note}"))
+    KServeTarget(meddled, URI, patience_s=90).apply(Split(A, B, 0.25))
     assert target.read() == Split(A, B, 0.25)
-    graph = sdk.get(GRAPHS, "recommendations")
-    assert graph is not None
-    assert graph["metadata"]["annotations"]["note"] == f"n{written[0] - 1}"
+    found = sdk.get(GRAPHS, "recommendations")
+    assert found is not None
+    assert found["metadata"]["annotations"]["note"] == "n2"  # all three were there, and were kept
 
 
 def test_a_stale_write_is_a_conflict_and_an_unknown_field_is_refused(

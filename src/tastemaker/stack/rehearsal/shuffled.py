@@ -16,6 +16,7 @@ from tastemaker import names
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.promotion.kept_run import KeptRun
+from tastemaker.promotion.ranking_leaks import look_for_ranking_leaks
 from tastemaker.promotion.training_key import content_key
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
@@ -48,7 +49,7 @@ def train_on_shuffled_labels(
     key = content_key(settings, cut, parameters=parameters.model_dump(mode="json"), seed=seed)
     kept = KeptRun(settings, key)
     plan = FeaturePlan.load(own.plan_path)
-    train_release(own, plan, cut, kept.release_dir, seed=seed, parameters=parameters)
+    look_for_ranking_leaks(train_release(own, plan, cut, kept.release_dir, seed=seed, parameters=parameters), seed)
     kept.note_trained()
     shutil.rmtree(home, ignore_errors=True)
 

@@ -106,7 +106,7 @@ class Story:
         run = self._train(_SHUFFLED_SEED)
         verdict = self._registry.list()[0].verdict
         alert = self._on_call.wait("GateBlocked", _ALERT_S)
-        worse = {check.name for check in verdict.failures} & {"quality_lift", "baseline_quality", "champion_quality"}
+        worse = {check.name for check in verdict.failures} & {"baseline_quality", "champion_quality"}
         held = run.state_name == "Blocked" and bool(worse) and alert is not None and self._serves(_SEED)
         evidence = [*self._checks(verdict), f"on-call: {alert.summary[:160] if alert else 'nothing arrived'}"]
         return Outcome("A degraded candidate, its labels shuffled, is blocked", held, tuple(evidence), (run.url,))
