@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 Progress = Callable[[str], None]
+_HELD_OUT = 10
 
 
 def _silent(message: str) -> None:
@@ -172,7 +175,8 @@ def build_ranking_set(run: TrainingRun) -> RankingSet:
 def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     """Step 3: the ranker, written into the release directory.
 
-    An outcome that happened to nobody is left out, as it teaches nothing.
+    One list of ten is not learned from: it says when to stop, and how likely what the scores order is. An outcome that
+    happened to nobody is left out, as it teaches nothing.
 
     Raises:
         DataError: no list has a hit.
@@ -190,8 +194,23 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
         parameters = parameters.only([kind for kind in parameters.outcomes if kind not in absent])
         ranking_set = replace(ranking_set, labels=ranking_set.labels[:, :, happened])
     positions = ranking_set.positions if ranking_set.positions.any() else None
-    lists = RankingLists(ranking_set.features, ranking_set.labels, layout.names, positions)
-    ranker = train_ranker(lists, parameters, seed=run.seed, progress=run.progress)
+    held_out = np.arange(len(ranking_set.labels)) % _HELD_OUT == _HELD_OUT - 1
+    lists, validation = (
+        RankingLists(
+            ranking_set.features[part],
+            ranking_set.labels[part],
+            layout.names,
+            None if positions is None else positions[part],
+        )
+        for part in (~held_out, held_out)
+    )
+    ranker = train_ranker(
+        lists,
+        parameters,
+        validation=validation if len(validation.useful) else None,
+        seed=run.seed,
+        progress=run.progress,
+    )
     export_ranker(ranker, run.parameters.retrieval.limit, run.out_dir / RANKER)
     return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, layout.names)
 

@@ -25,8 +25,7 @@ def _probabilities(**changes):
 def test_good_evidence_passes_every_check():
     verdict = decide(policy(), evidence(), now=NOW)
     assert verdict.decision == "pass"
-    # The load on a Bento is asked for by another policy, and nobody relies on probabilities.
-    off = {"serving", "calibration"}
+    off = {"serving"}  # the load on a Bento is asked for by another policy
     assert [check.name for check in verdict.checks] == [name for name in CHECKS if name not in off]
     assert verdict.failures == ()
 
@@ -110,7 +109,7 @@ def test_nothing_measured_blocks_without_an_exception():
     nothing = evidence(events=0, champion="r0", files={}, **parts)
     verdict = decide(policy(), nothing, now=NOW)
     assert verdict.decision == "fail"
-    assert len(verdict.failures) == len(CHECKS) - 2  # two are switched off
+    assert len(verdict.failures) == len(CHECKS) - 1  # one is switched off
 
 
 def test_a_check_that_is_switched_off_is_not_in_the_verdict():

@@ -21,7 +21,7 @@ def _load(tmp_path, content):
 def test_the_shipped_policy_has_every_check():
     policy = load_policy(POLICY_PATH)
     assert policy.name == "default"
-    assert [name for name, limits in policy.checks if limits is None] == ["calibration", "serving"]
+    assert [name for name, limits in policy.checks if limits is None] == ["serving"]
 
 
 @pytest.mark.parametrize("path", sorted(POLICY_PATH.parent.glob("*.yaml")), ids=lambda path: path.stem)

@@ -20,8 +20,8 @@ class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
         model: fitted.
         names: of the features.
         parameters: see there.
-        calibrations: of each outcome. Logits of several outcomes are added up only after Platt's map: softmax leaves
-            the level of each outcome's logits open.
+        calibrations: of each outcome. Softmax leaves the level of logits open: after Platt's map they are log-odds,
+            which outcomes may be added up by, and which say how likely a purchase is.
     """
 
     def __init__(
@@ -33,9 +33,10 @@ class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
     ) -> None:
         super().__init__()
         self.model, self.parameters = model, parameters
-        several = len(parameters.outcomes) > 1
-        self.slope = slope = tf.constant([one.slope if several else 1.0 for one in calibrations], tf.float32)
-        self.offset = offset = tf.constant([one.offset if several else 0.0 for one in calibrations], tf.float32)
+        # Of scores that say nothing the slope is 0; a single outcome's order is kept all the same.
+        lone = len(calibrations) == 1 and calibrations[0].slope == 0
+        self.slope = slope = tf.constant([1.0 if lone else one.slope for one in calibrations], tf.float32)
+        self.offset = offset = tf.constant([one.offset for one in calibrations], tf.float32)
         aims = parameters.objective
         margin = names.index(aims.margin_feature) if aims.margin else None
         novelty = names.index(aims.novelty_feature) if aims.novelty else None
