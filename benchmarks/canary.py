@@ -149,7 +149,7 @@ def rollout(policy: RolloutPolicy, drop: float, seed: int) -> Outcome:
 
 def run() -> list[Goal]:
     """Equal releases declared different, and releases with 10 % fewer clicks not sent back, of 200 rollouts each."""
-    console = Console()
+    console = Console(width=150)
     policy = load_policy(Path(__file__).parents[1] / "monitoring" / "rollout" / "default.yaml")
     table = Table("truth", "sent back", "promoted", "stuck", "requests until then, median", "90 %", "in step", "by")
     found: dict[float, list[Outcome]] = {}

@@ -12,6 +12,7 @@ from tastemaker.serving.contract import RecommendationResponse
 
 __all__ = ["ListProbe", "NotChanged"]
 
+_PERSONAL: Final = frozenset({"full", "fewer", "unranked"})  # tiers that have read what the shopper did
 _DECODER: Final = msgspec.json.Decoder(RecommendationResponse)
 
 
@@ -39,7 +40,7 @@ class ListProbe:
         self._number = 0
 
     def looked_at(self, limit_s: float = 20.0) -> float:
-        """A shopper nobody knows looks at an item; seconds from the collector's word to a list that is for them.
+        """A shopper nobody knows looks at an item; seconds from the collector's word to a list of their own.
 
         Raises:
             NotChanged: the list is still that of a stranger.
@@ -47,7 +48,7 @@ class ListProbe:
         self._number += 1
         user = f"{self._name}-{self._number}"
         item = self._items[self._number * 7 % len(self._items)]
-        return self._until(user, "view", item, lambda response: response.tier not in {"cold_start", ""}, limit_s)
+        return self._until(user, "view", item, lambda response: True, limit_s)
 
     def bought(self, limit_s: float = 20.0) -> float:
         """The shopper of :meth:`looked_at` buys the first item of their list; seconds until it is gone from it.
@@ -58,6 +59,11 @@ class ListProbe:
         user = f"{self._name}-{self._number}"
         item = self.list_of(user).items[0].item_id
         return self._until(user, "purchase", item, lambda response: item not in _ids(response), limit_s)
+
+    def connect_again(self) -> None:
+        """Leave the connections: an answer that was not waited for may still be under way on them."""
+        self._collector.close()
+        self._recommender.close()
 
     def accepted(self, limit_s: float) -> None:
         """Wait until the collector accepts events.
@@ -90,7 +96,8 @@ class ListProbe:
     ) -> float:
         self._post(user, kind, item)
         accepted = time.perf_counter()
-        while not changed(response := self.list_of(user)):
+        # Another tier's list may lack an item, too, though nothing is known of the event.
+        while (response := self.list_of(user)).tier not in _PERSONAL or not changed(response):
             if time.perf_counter() > accepted + limit_s:
                 raise NotChanged(f"the list of {user} is still of tier {response.tier} after {limit_s:g} s")
             time.sleep(self._look_s)

@@ -1,9 +1,11 @@
 """Break one thing after the other under load, and watch what comes of it."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from time import perf_counter
 from typing import Final
 
@@ -111,21 +113,22 @@ def broken(
     return rows
 
 
-def _well(load: ChaosLoad, since: float, limit_s: float = _WELL_S) -> float | None:
-    """Wait until no list is amiss for a while; seconds from a moment to the last that was, None for too long."""
+def _well(load: ChaosLoad, since: float, limit_s: float = _WELL_S) -> float:
+    """Wait until no list is amiss for a while; seconds from a moment to the last that was, infinite for too many."""
     while (now := perf_counter()) - since < limit_s:
         time.sleep(0.1)
         latest = load.since(now - _CALM_S)
         if now - since > _CALM_S and latest and not any(one.tier in DEGRADED for one in latest):
             return recovery_s(load.since(since), since)
-    return None
+    return math.inf
 
 
-def _fed(probe: ListProbe, mended: float) -> float | None:
-    """Wait until an event changes a list; seconds from a moment to then."""
+def _fed(probe: ListProbe, mended: float) -> float:
+    """Wait until an event changes a list; seconds from a moment to then, infinite for too many."""
     while (waited := perf_counter() - mended) < _FED_S:
-        with suppress(NotChanged):
+        probe.connect_again()
+        with suppress(NotChanged, OSError, HTTPException):
             probe.accepted(_FED_S - waited)
             probe.looked_at(_FED_S - waited)
             return perf_counter() - mended
-    return float("inf")
+    return math.inf

@@ -4,6 +4,8 @@ All else is the app that every recommender is. What is wrong stands in a file th
 milliseconds by which ranker, index and the building of the index are late; a negative number makes the part fail.
 """
 
+import asyncio
+import logging
 import mmap
 import os
 import struct
@@ -103,9 +105,10 @@ class Recommender:
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to load the release."""
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)  # as in the recommender's own service
         begin(app, "the recommender")
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Flush the log."""
-        app.state.plane.stop()
+        await asyncio.to_thread(app.state.plane.stop)

@@ -80,10 +80,7 @@ class ChaosStack(FaultStack):
         if name in self._services:
             env |= {RELEASE_DIR: str(self.release)}
         with self.log(name).open("ab") as log:
-            # A session of its own: the recommender's server has child processes.
-            self._running[name] = subprocess.Popen(
-                self._command(name), env=env, stdout=log, stderr=log, start_new_session=True
-            )
+            self._running[name] = subprocess.Popen(self._command(name), env=env, stdout=log, stderr=log)
 
     def _command(self, name: str) -> list[str]:
         if name == "broker":
@@ -125,30 +122,37 @@ class ChaosStack(FaultStack):
         first = psutil.Process(self._running[name].pid)
         return [first, *first.children(recursive=True)]
 
+    def _signal(self, name: str, number: int) -> None:
+        """To all processes of one: BentoML's workers are in groups of their own."""
+        for process in self.family(name):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
     def kill(self, name: str) -> None:
         """End one without notice, with all that it has started."""
-        process = self._running.pop(name)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with suppress(psutil.NoSuchProcess):
+            self._signal(name, signal.SIGKILL)
+        self._running.pop(name).wait()
 
     def freeze(self, name: str) -> None:
         """Have one stand still, with all that it has started."""
-        os.killpg(self._running[name].pid, signal.SIGSTOP)
+        self._signal(name, signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
         """Have it go on."""
-        os.killpg(self._running[name].pid, signal.SIGCONT)
+        self._signal(name, signal.SIGCONT)
 
     def stop(self, name: str) -> int:
         """End one politely; returns its exit status."""
+        family = self.family(name)
         process = self._running.pop(name)
         process.terminate()
         try:
             return process.wait(30)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            for one in family:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
 
     def close(self) -> None:
         """Kill what is left."""

@@ -1,5 +1,6 @@
 """What came of each fault, as a row, and all of them as a table for people and for the docs."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ __all__ = ["DEGRADED", "Row", "markdown", "recovery_s", "shown"]
 
 # Tiers that say that something is amiss; cold_start is as good a list as a stranger can get.
 DEGRADED: Final = frozenset({"", "fewer", "unranked", "cached", "popular", "static"})
+_BEGIN: Final = "<!-- written by make bench NAME=chaos -->\n"
+_END: Final = "<!-- end -->\n"
 _HEAD: Final = ("what", "fault", "requests", "valid", "in time", "p50 ms", "p99 ms", "tiers", "full again", "fed again")
 
 
@@ -28,7 +31,7 @@ class Row:
         how: in words.
         answers: to all requests that were due from the fault until everything was well again.
         under: likewise, until the part was there again.
-        full_s: seconds from when the part was there again until no list was of a lower tier; None for never seen.
+        full_s: seconds from when the part was there again until no list was of a lower tier; infinite for never seen.
         fed_s: seconds from then until an event changed a list; None where the part has nothing to do with it.
     """
 
@@ -36,7 +39,7 @@ class Row:
     how: str
     answers: Sequence[Answered]
     under: Sequence[Answered]
-    full_s: float | None
+    full_s: float
     fed_s: float | None
 
     @property
@@ -74,8 +77,8 @@ class Row:
             f"{self.quantile(0.5):.1f}",
             f"{self.quantile(0.99):.1f}",
             ", ".join(f"{tier} {n:,}" for tier, n in self.tiers.most_common()),
-            "never" if self.full_s is None else f"{self.full_s:.1f} s",
-            "" if self.fed_s is None else f"{self.fed_s:.1f} s",
+            _seconds(self.full_s),
+            "" if self.fed_s is None else _seconds(self.fed_s),
         )
 
 
@@ -88,6 +91,10 @@ def recovery_s(answers: Sequence[Answered], mended: float) -> float:
     """
     amiss = [one.due + one.ms / 1e3 for one in answers if one.tier in DEGRADED]
     return max([0.0, *(at - mended for at in amiss)])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if math.isfinite(seconds) else "never"
 
 
 def _percent(share: float) -> str:
@@ -107,7 +114,11 @@ def shown(rows: Sequence[Row], console: Console) -> None:
 
 
 def markdown(rows: Sequence[Row], path: Path) -> None:
-    """Write the table for the docs."""
+    """Write the table for the docs: into a page that has a place for it, else as a file of its own."""
     lines = [_HEAD, ["---"] * len(_HEAD), *(row.cells() for row in rows)]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    page = path.read_text() if path.exists() else ""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    path.write_text(f"{before}{begin}{table}{end}{after}" if end else table)

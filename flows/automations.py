@@ -43,13 +43,13 @@ def _mark_zombies() -> "AutomationCore":
     from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture
     from prefect.client.schemas.objects import StateType
 
-    ends = ("Completed", "Failed", "Cancelled", "Crashed", "Paused", "Suspended")
     return AutomationCore(
         name=ZOMBIES,
         description="Frees the place of a run whose process was killed, so that the next one starts.",
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)},
+            # Its next heartbeat, or any state that it goes into; ours have names of their own, such as Blocked.
+            expect={"prefect.flow-run.*"},
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,

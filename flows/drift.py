@@ -13,37 +13,23 @@ from pydantic import Field
 from flows.on_call import DUE, HOOKS
 from flows.retrying import RETRIES
 from flows.sole import SoleRun
-from monitoring.drift import HTML_NAME, write_drift_report
+from monitoring.check_drift import check_drift
+from monitoring.drift import HTML_NAME
 from tastemaker.evaluation.drift import DriftSummary
-from tastemaker.lake.tables import Lake
 from tastemaker.observability.telling import tell_drift
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.retrain import Retrain, retrain_once
-from tastemaker.promotion.samples import ranking_features, recent_pairs
 from tastemaker.settings import Settings
 
 __all__ = ["check_drift_flow"]
 
-_SAMPLE_ROWS = 5_000
-
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="compare with {release.id}")
 def _measure(settings: Settings, release: Release, days: int, seed: int) -> tuple[DriftSummary, str]:
-    lake, now = Lake(settings.lake_dir), settings.clock.now()
-    cut = release.lineage.data_to
-    reference, current = (
-        ranking_features(settings, recent_pairs(lake, at, _SAMPLE_ROWS, seed, days)) for at in (cut, now)
-    )
-    name = f"{now:%Y%m%dt%H%M%S}"
-    summary = write_drift_report(
-        reference,
-        current,
-        settings.reports_dir / "drift" / name,
-        labels=(f"what {release.id} learned from", f"the last {days} days"),
-        seed=seed,
-    )
+    name = f"{settings.clock.now():%Y%m%dt%H%M%S}"
+    summary = check_drift(settings, release.id, days, settings.reports_dir / "drift" / name, seed=seed)
     rows = [
-        {"feature": one.column, "check": one.check, "value": one.value, "limit": one.limit, "outcome": one.status}
+        {"feature": one.label, "check": one.check, "value": one.value, "limit": one.limit, "outcome": one.status}
         for one in sorted(summary.columns, key=lambda one: one.status != "drifted")
     ]
     create_table_artifact(rows, key="drift", description=f"Features now beside those of {release.id}")
@@ -78,8 +64,8 @@ def check_drift_flow(
     """Measure drift against the champion's training data, call on-call, and retrain.
 
     Args:
-        days: how many days up to now are looked at, and up to the champion's cut.
-        max_share: share of the features that may have drifted.
+        days: how many days up to now are looked at, at most back to the champion's cut.
+        max_share: share of the columns that may have drifted beyond their calibrated limits.
         on_drift: what follows.
         cooldown_hours: after a training that drift started, none is started for so long.
         seed: of the samples.
@@ -112,7 +98,7 @@ def check_drift_flow(
         )
         if not found:
             return Completed(
-                name="Stable", message=f"{len(summary.columns)} features are as {champion.release} knows them"
+                name="Stable", message=f"{len(summary.columns)} columns looked at, as {champion.release} knows them"
             )
         if on_drift == "alert":
             return Completed(name="Drifted", message=found)
@@ -130,4 +116,4 @@ def _words(summary: DriftSummary, max_share: float) -> str:
         return f"drift cannot be measured: {summary.error}"
     if summary.share <= max_share:
         return ""
-    return f"{len(summary.drifted)} of {summary.checked} features drifted: {', '.join(summary.drifted[:5])}"
+    return f"{len(summary.drifted)} of {summary.checked} columns drifted: {', '.join(summary.drifted[:5])}"

@@ -4,6 +4,7 @@ from typing import Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.deployments import run_deployment
 
 from flows.retrying import RETRIES
 from tastemaker.promotion.bento import build_bento
@@ -13,7 +14,7 @@ from tastemaker.promotion.rollout.policy import load_policy
 from tastemaker.promotion.rollout.store import RolloutStore
 from tastemaker.settings import Settings
 
-__all__ = ["go_live"]
+__all__ = ["ask_a_person", "go_live"]
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="build the Bento of {release}, and bring it live")
@@ -45,3 +46,25 @@ def go_live(settings: Settings, release: str, rollout: str) -> tuple[Literal["Pr
     if champion is None or policy is None:
         return "Promoted", registry.promote(release, bento).bento
     return "RollingOut", open_rollouts(settings).start(release, bento, policy, by="flow").id
+
+
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
+def ask_a_person(release: str, rollout: str) -> str:
+    """Start the flow that waits for the decision; once, however often this is tried.
+
+    Args:
+        release: that passed the gate.
+        rollout: see :func:`go_live`.
+
+    Returns:
+        The run's name.
+    """
+    run = run_deployment(
+        "promote/default",
+        parameters={"release": release, "rollout": rollout},
+        timeout=0,
+        as_subflow=False,
+        idempotency_key=f"promote-{release}",
+        tags=[release],
+    )
+    return str(run.name)

@@ -18,6 +18,8 @@ from flows.sole import SoleRun
 from tastemaker.lake.maintenance import compact, vacuum
 from tastemaker.lake.retention import TIME_COLUMNS, expirable, expire
 from tastemaker.lake.tables import SCHEMAS, Lake
+from tastemaker.promotion.releases import ReleaseRegistry
+from tastemaker.promotion.retention import retire, to_retire
 from tastemaker.settings import Settings
 
 __all__ = ["retain_flow"]
@@ -38,6 +40,13 @@ def _compact(settings: Settings, table: str, keep_files: timedelta) -> dict[str,
 def _expire(settings: Settings, table: str, keep: timedelta) -> int:
     lake, before = Lake(settings.lake_dir), settings.clock.now() - keep
     return expire(lake, table, before) if expirable(lake, table, before).rows else 0
+
+
+@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="retire releases but the newest {keep}")
+def _retire(settings: Settings, keep: int) -> list[str]:
+    """Never one that is served, tried, or gone back to; lineage and verdict stay."""
+    registry = ReleaseRegistry(settings)
+    return [retire(settings, registry, old.id).release for old in to_retire(settings, registry, keep=keep)]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="remove what old runs left", **RETRIES)
@@ -67,6 +76,7 @@ def _newest(path: Path) -> float:
 def retain_flow(
     keep_rows_days: Annotated[int | None, Field(ge=1, description="Events and served lists; empty keeps all.")] = None,
     keep_files_days: Annotated[float, Field(ge=1 / 24, le=3650)] = 7.0,
+    keep_releases: Annotated[int, Field(ge=1, le=10_000)] = 20,
     keep_runs_days: Annotated[float, Field(ge=1 / 24, le=3650)] = 14.0,
 ) -> State[Any]:
     """Compact every table; remove rows, releases and leftovers that were kept for long enough.
@@ -74,6 +84,7 @@ def retain_flow(
     Args:
         keep_rows_days: events and served lists older than this go, in days; nothing brings them back.
         keep_files_days: how long files that were replaced stay, for time travel, in days.
+        keep_releases: how many of the newest stay, beside those that are needed.
         keep_runs_days: how long what runs left behind stays, in days.
 
     Returns:
@@ -94,8 +105,10 @@ def retain_flow(
             rows.append(
                 {"table": table, "rows expired": gone} | _compact(settings, table, timedelta(days=keep_files_days))
             )
+        retired = _retire(settings, keep_releases)
         swept = _sweep(settings, timedelta(days=keep_runs_days))
     finally:
         sole.release()
-    create_table_artifact(rows, key="lake", description=f"The lake's tables; {swept} leftovers of runs removed")
-    return Completed(message=f"{len(rows)} tables; {swept} leftovers of runs removed")
+    said = f"{len(rows)} tables; {len(retired)} releases retired; {swept} leftovers of runs removed"
+    create_table_artifact(rows, key="lake", description=said)
+    return Completed(message=said)

@@ -10,52 +10,55 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.deployments import run_deployment
 from prefect.runtime import flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.kept import CACHED, KeptRun
-from flows.live import go_live
+from flows.cached import CACHED
+from flows.live import ask_a_person, go_live
 from flows.on_call import HOOKS
 from flows.retrying import RETRIES
 from flows.showing import lineage_markdown
 from flows.sole import SoleRun
-from monitoring.drift import HTML_NAME, write_drift_report
+from monitoring.drift import HTML_NAME
+from monitoring.drift_window import measure_window
 from tastemaker import names
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.features.audit.leak_check import check_services
-from tastemaker.features.audit.leaks import Telling, find_leaks, require_no_leak
+from tastemaker.features.audit.leaks import require_no_leak
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
 from tastemaker.observability.telling import tell_gate
-from tastemaker.promotion.assess import assess
+from tastemaker.promotion.assess import Assessment, assess_release
 from tastemaker.promotion.evidence import Evidence
 from tastemaker.promotion.gate import decide
+from tastemaker.promotion.gathered import gathered, keep_assessment, quality_figures
 from tastemaker.promotion.hashing import hash_tree
+from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.lineage import collect_lineage
 from tastemaker.promotion.manifest import release_id
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import load_policy
+from tastemaker.promotion.ranking_leaks import look_for_ranking_leaks
 from tastemaker.promotion.releases import Release, ReleaseRegistry
-from tastemaker.promotion.samples import measure_parity, ranking_features, recent_pairs
+from tastemaker.promotion.samples import measure_parity
 from tastemaker.promotion.training_key import content_key
 from tastemaker.promotion.verdict import Verdict
 from tastemaker.release.files import ModelCard
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
-from tastemaker.training.pipeline import TrainedRelease, train_release
+from tastemaker.training.pipeline import train_release
 
 __all__ = ["train_flow"]
 
 _SAMPLE_ROWS = 5_000
 _PATIENCE_S = 600.0  # for a run whose worker is gone and that lives on
 Row = dict[str, object]
+Figures = list[tuple[str, float]]
 
 
 @task(**CACHED, **RETRIES, task_run_name="look for features that know the label")
@@ -97,37 +100,32 @@ def _train(
     trained = train_release(
         settings, plan, cut, kept.release_dir, seed=seed, progress=print, parameters=parameters, earlier=earlier
     )
-    require_no_leak(_ranking_tellings(trained, seed))
+    require_no_leak(look_for_ranking_leaks(trained, seed))
     kept.note_trained()
     return trained.card
 
 
-def _ranking_tellings(trained: TrainedRelease, seed: int) -> list[Telling]:
-    """How well each column of the ranker's matrix tells the label, derived ones included."""
-    ranking_set = trained.ranking_set
-    labels = ranking_set.labels[:, :, -1]  # of the outcome that matters most
-    real = labels >= 0
-    lists = np.repeat(np.arange(len(real)), real.sum(axis=1))
-    columns = dict(zip(trained.card.ranking_features, ranking_set.features[real].T, strict=True))
-    return find_leaks(columns, labels[real], lists, seed=seed)
-
-
 @task(**CACHED, **RETRIES, task_run_name="evaluate beside baselines and champion")
-def _evaluate(
-    settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str
-) -> EvaluationReport:
-    return assess(settings, directory, cut, days, seed=seed)
+def _evaluate(settings: Settings, directory: Path, cut: datetime, days: int, *, seed: int, key: str) -> Assessment:
+    return assess_release(settings, directory, cut, days, seed=seed)
 
 
 @task(**CACHED, **RETRIES, task_run_name="measure drift")
-def _drift(settings: Settings, cut: datetime, days: int, *, seed: int, directory: Path, key: str) -> DriftSummary:
-    lake = Lake(settings.lake_dir)
-    reference, current = (
-        ranking_features(settings, recent_pairs(lake, at, _SAMPLE_ROWS, seed, days))
-        for at in (cut, cut + timedelta(days=days))
+def _drift(
+    settings: Settings, cut: datetime, days: int, *, seed: int, directory: Path, figures: Figures, key: str
+) -> DriftSummary:
+    champion = ReleaseRegistry(settings).champion()
+    return measure_window(
+        settings,
+        directory,
+        cut=cut,
+        start=cut,
+        end=cut + timedelta(days=days),
+        release=champion.release if champion else None,
+        rows=_SAMPLE_ROWS,
+        figures=figures,
+        seed=seed,
     )
-    labels = (f"at the cut, {cut:%Y-%m-%d}", f"{days} days later")
-    return write_drift_report(reference, current, directory, labels=labels, seed=seed)
 
 
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="measure train/serve parity")
@@ -148,7 +146,8 @@ def _judge(settings: Settings, policy: str, evidence: Evidence) -> Verdict:
 @task(cache_policy=NO_CACHE, **RETRIES, task_run_name="register the release")
 def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Verdict, reports: Path) -> Release:
     registry = ReleaseRegistry(settings)
-    release = registry.register(trained, evidence, verdict, attachments=sorted(reports.glob("*.html")))
+    attachments = sorted([*reports.glob("*.html"), *reports.glob("drift.*.json")])
+    release = registry.register(trained, evidence, verdict, attachments=attachments)
     published = settings.reports_dir / release.id
     published.mkdir(parents=True, exist_ok=True)
     for path in reports.iterdir():
@@ -161,20 +160,6 @@ def _register(settings: Settings, trained: Path, evidence: Evidence, verdict: Ve
             description=release.id,
         )
     return release
-
-
-@task(cache_policy=NO_CACHE, **RETRIES, task_run_name="ask a person")
-def _ask_a_person(release: str, rollout: str) -> str:
-    """Start the flow that waits for the decision; once, however often this is tried."""
-    run = run_deployment(
-        "promote/default",
-        parameters={"release": release, "rollout": rollout},
-        timeout=0,
-        as_subflow=False,
-        idempotency_key=f"promote-{release}",
-        tags=[release],
-    )
-    return str(run.name)
 
 
 @flow(
@@ -227,7 +212,7 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
         parameters = parameters or TrainingParameters()
         key = content_key(settings, cut, parameters=parameters.model_dump(mode="json"), seed=seed, earlier=earlier)
         kept = KeptRun(settings, key)
-        release_dir, report_dir = kept.release_dir, kept.reports_dir
+        release_dir = kept.release_dir
         leaks = _check_leaks(settings, cut, seed, key=kept.step("leaks"))
         if leaks:
             create_table_artifact(leaks, key="leak-check", description="How well each feature alone tells purchases")
@@ -239,9 +224,19 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             parameters={"days": test_days, "champion": champion.release if champion else ""},
             seed=seed,
         )
-        report = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        report_dir = kept.reports_dir(window)
+        assessed = _evaluate(settings, release_dir, cut, test_days, seed=seed, key=kept.step("evaluate", window))
+        report = keep_assessment(release_dir, assessed)
         create_table_artifact(report.rows(), key="metrics", description=f"{report.users} customers, {report.period}")
-        drift = _drift(settings, cut, test_days, seed=seed, directory=report_dir, key=kept.step("drift", window))
+        drift = _drift(
+            settings,
+            cut,
+            test_days,
+            seed=seed,
+            directory=report_dir,
+            figures=quality_figures(report),
+            key=kept.step("drift", window),
+        )
         parity = _parity(settings, seed)
         files = hash_tree(release_dir)
         lineage = collect_lineage(
@@ -264,7 +259,10 @@ def train_flow(  # noqa: PLR0917 - Prefect passes them by name
             lineage=lineage,
             champion=champion.release if champion else None,
             files=files,
+            **gathered(release_dir, settings.repository, card.interactions, report),
         )
+        if evidence.conduct is not None and evidence.conduct.segments:
+            create_table_artifact(evidence.conduct.rows(), key="segments", description="NDCG by segment of shoppers")
         verdict = _judge(settings, policy, evidence)
         release = _register(settings, release_dir, evidence, verdict, report_dir)
         create_markdown_artifact(lineage_markdown(release), key="lineage", description=release.id)
@@ -284,7 +282,7 @@ def _conclude(settings: Settings, report: EvaluationReport, release: Release, ro
     if rollout is None:
         return Completed(name="Passed", message=f"{release.id}, NDCG@{report.k} {ndcg:.3f}; not promoted, as asked")
     if verdict.approval == "required":
-        asked = _ask_a_person(release.id, rollout)
+        asked = ask_a_person(release.id, rollout)
         return Completed(name="AwaitingApproval", message=f"{release.id} passed; run {asked} waits for a person")
     name, what = go_live(settings, release.id, rollout)
     return Completed(name=name, message=f"{what}, NDCG@{report.k} {ndcg:.3f}")

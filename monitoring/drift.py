@@ -1,24 +1,46 @@
-"""The data-drift report: Evidently compares the features a release learned from with those it meets now."""
+"""The drift report: limits calibrated on reference days decide, and Evidently shows the distributions beside them."""
 
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec.structs import replace
 
-from tastemaker.evaluation.drift import ColumnDrift, DriftLimits, DriftSummary, fold_categories, sample, screen
+from monitoring.drift_evidently import EVIDENTLY_HTML, EVIDENTLY_JSON, evidently_report
+from monitoring.drift_page import add_calibration
+from tastemaker.errors import DataError
+from tastemaker.evaluation.drift import DriftLimits, DriftSummary, GroupDrift, MeasuredDrift, measure_drift
+from tastemaker.evaluation.drift.measure import DAY
+from tastemaker.evaluation.drift.summary import FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["HTML_NAME", "JSON_NAME", "SUMMARY_NAME", "write_drift_report"]
+__all__ = ["CALIBRATION_NAME", "HTML_NAME", "JSON_NAME", "SUMMARY_NAME", "DriftGroup", "write_drift_report"]
 
-HTML_NAME = "drift.html"  # for people, self-contained
-JSON_NAME = "drift.evidently.json"  # all of Evidently's figures
+HTML_NAME = EVIDENTLY_HTML  # for people, self-contained
+JSON_NAME = EVIDENTLY_JSON  # all of Evidently's figures
 SUMMARY_NAME = "drift.json"  # what the gate reads
+CALIBRATION_NAME = "drift.calibration.json"  # how the limits came about, check by check
 
-_METHODS = {"wasserstein": "wasserstein", "jensen_shannon": "jensenshannon"}  # our name -> Evidently's
+
+@dataclass(frozen=True, eq=False)
+class DriftGroup:
+    """Frames that are compared beside the features.
+
+    Attributes:
+        name: ``predictions`` or ``targets``.
+        reference: rows of reference days, with their ``day``.
+        current: the same columns, of the window.
+        segments: columns whose frequent values are looked at one by one.
+    """
+
+    name: str
+    reference: "pd.DataFrame"
+    current: "pd.DataFrame"
+    segments: tuple[str, ...] = ()
 
 
 def write_drift_report(
@@ -28,116 +50,96 @@ def write_drift_report(
     *,
     labels: tuple[str, str] = ("training", "now"),
     limits: DriftLimits | None = None,
+    segments: Sequence[str] = (),
+    others: Sequence[DriftGroup] = (),
+    figures: Sequence[tuple[str, float]] = (),
     seed: int = 0,
 ) -> DriftSummary:
-    """Compare two feature frames and write the report.
+    """Compare a window of days with reference days and write the report.
 
-    Never raises because of what the frames hold: whatever stops the comparison becomes the summary's ``error``,
-    and a gate fails closed on it.
+    Never raises because of what the frames hold: whatever stops the comparison of the features becomes the summary's
+    ``error``, and a gate fails closed on it. Of the other groups, too little data is said and is no error.
 
     Args:
-        reference: ``[rows, features]``; numbers and text, one column per feature.
-        current: the same columns, at another time.
-        directory: gets ``drift.html``, ``drift.evidently.json`` and ``drift.json``; made when missing.
+        reference: features ``[rows, columns]`` with a ``day`` column; numbers and categories.
+        current: the same columns, of the window.
+        directory: gets ``drift.html``, ``drift.evidently.json``, ``drift.json`` and ``drift.calibration.json``; made
+            when missing.
         labels: what the two frames are, for readers.
-        limits: see :class:`~tastemaker.evaluation.drift.DriftLimits`.
-        seed: of the sampling.
+        limits: see :class:`~tastemaker.evaluation.drift.DriftLimits`; the false-alarm rate is divided among the groups.
+        segments: columns of the features whose frequent values are looked at one by one.
+        others: further groups.
+        figures: further figures that the report shows, by name, such as of ranking quality.
+        seed: of the sampling and resampling.
 
     Returns:
         The summary, as written to ``drift.json``.
     """
     limits = limits or DriftLimits()
     directory.mkdir(parents=True, exist_ok=True)
-    for name in (HTML_NAME, JSON_NAME, SUMMARY_NAME):
+    for name in (HTML_NAME, JSON_NAME, SUMMARY_NAME, CALIBRATION_NAME):
         (directory / name).unlink(missing_ok=True)  # an old report must not pass for this one's
+    groups = [DriftGroup(FEATURES, reference, current, tuple(segments)), *others]
+    shared = replace(limits, false_alarm_rate=limits.false_alarm_rate / len(groups))
     summary = DriftSummary(
         reference=labels[0], current=labels[1], reference_rows=len(reference), current_rows=len(current)
     )
-    short = [
-        f"the {label} frame has {len(frame)} rows"
-        for label, frame in zip(labels, (reference, current), strict=True)
-        if len(frame) < limits.min_rows
-    ]
-    if short:
-        summary = replace(summary, error=f"{' and '.join(short)}; at least {limits.min_rows} are needed")
-    else:
+    found: list[tuple[GroupDrift, MeasuredDrift]] = []
+    frames: dict[str, tuple[pd.DataFrame, pd.DataFrame]] = {}
+    for group in groups:
         try:
-            columns = _measure(_prepared(reference, limits, seed), _prepared(current, limits, seed), directory, limits)
-            error = "" if any(column.status != "unchecked" for column in columns) else "no column could be checked"
-            report = HTML_NAME if (directory / HTML_NAME).exists() else ""
-            summary = replace(summary, columns=columns, error=error, report=report)
+            pair = frames[group.name] = (_plain(group.reference), _plain(group.current))
+            measured = measure_drift(*pair, limits=shared, segments=group.segments, seed=seed)
+            found.append((_told(group, measured), measured))
         except Exception as error:  # fail closed: a comparison that broke is a result of its own
+            shortage = isinstance(error, DataError)
+            words = str(error) if shortage else f"{type(error).__name__}: {error}"
+            failed = GroupDrift(
+                name=group.name, reference_rows=len(group.reference), current_rows=len(group.current), error=words
+            )
+            summary = replace(summary, groups=(*summary.groups, failed))
+            if group.name == FEATURES or not shortage:
+                summary = replace(summary, error=words, shortage=shortage)
+    columns = tuple(replace(one, group=told.name) for told, measured in found for one in measured.columns)
+    if not summary.error and all(one.status == "unchecked" for one in columns):
+        summary = replace(summary, error="no column could be checked")
+    summary = replace(summary, groups=(*(told for told, _ in found), *summary.groups))
+    if not summary.error:
+        try:
+            apart = evidently_report(frames, columns, figures, directory, limits=shared, seed=seed)
+            told = tuple(replace(one, sampling_error=apart.get(one.name)) for one in summary.groups)
+            summary = replace(summary, groups=told, columns=columns, report=HTML_NAME)
+            add_calibration(directory / HTML_NAME, summary)
+        except Exception as error:
             summary = replace(summary, error=f"{type(error).__name__}: {error}")
+    (directory / CALIBRATION_NAME).write_bytes(_calibrations(summary))
     (directory / SUMMARY_NAME).write_bytes(summary.to_json())
     return summary
 
 
-def _prepared(frame: "pd.DataFrame", limits: DriftLimits, seed: int) -> "pd.DataFrame":
-    frame = sample(frame, limits.rows, seed).replace([np.inf, -np.inf], np.nan)
-    # Booleans and categoricals become text, so that two kinds of columns are left.
-    numbers = frame.select_dtypes("number").columns
-    texts = {
-        name: frame[name].astype(object).map(str, na_action="ignore") for name in frame.columns.difference(numbers)
-    }
+def _told(group: DriftGroup, measured: MeasuredDrift) -> GroupDrift:
+    return GroupDrift(
+        name=group.name,
+        reference_rows=len(group.reference),
+        current_rows=len(group.current),
+        reference_days=measured.reference_days,
+        current_days=measured.current_days,
+        calibration=measured.calibration,
+    )
+
+
+def _calibrations(summary: DriftSummary) -> bytes:
+    import msgspec
+
+    found = {one.name: one.calibration for one in summary.groups if one.calibration is not None}
+    return msgspec.json.format(msgspec.json.encode(found, order="deterministic"), indent=2)
+
+
+def _plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Infinite values as missing, and everything that is no number as text, so that two kinds of columns are left."""
+    frame = frame.replace([np.inf, -np.inf], np.nan)
+    texts: dict[str, Any] = {}
+    for name in frame.columns.difference([*frame.select_dtypes("number").columns, DAY]):
+        column = frame[name].astype(object)
+        texts[name] = column.map(str, na_action="ignore")
     return frame.assign(**texts)
-
-
-def _measure(
-    reference: "pd.DataFrame", current: "pd.DataFrame", directory: Path, limits: DriftLimits
-) -> tuple[ColumnDrift, ...]:
-    decided = screen(reference, current, limits)
-    kinds: dict[str, str] = {}
-    for name in reference.columns:
-        if name in decided:
-            continue
-        numeric = (reference[name].dtype.kind in "iuf", current[name].dtype.kind in "iuf")
-        if numeric[0] != numeric[1]:
-            decided[name] = ColumnDrift(
-                column=name, check="absent", status="drifted", reason="numbers in one frame, text in the other"
-            )
-            continue
-        kinds[name] = "wasserstein" if numeric[0] else "jensen_shannon"
-        if not numeric[0]:
-            reference[name], current[name] = fold_categories(reference[name], current[name], limits.categories)
-    measured = _evidently(reference, current, kinds, directory, limits) if kinds else {}
-    return tuple({**decided, **measured}[name] for name in dict.fromkeys([*reference.columns, *current.columns]))
-
-
-def _evidently(
-    reference: "pd.DataFrame", current: "pd.DataFrame", kinds: dict[str, str], directory: Path, limits: DriftLimits
-) -> dict[str, ColumnDrift]:
-    os.environ.setdefault("DO_NOT_TRACK", "1")  # read by Evidently when it is imported
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-    from evidently.tests import lte
-
-    bounds = {"wasserstein": limits.wasserstein, "jensen_shannon": limits.jensen_shannon}
-    definition = DataDefinition(
-        numerical_columns=[name for name, kind in kinds.items() if kind == "wasserstein"],
-        categorical_columns=[name for name, kind in kinds.items() if kind == "jensen_shannon"],
-    )
-    report = Report(
-        [
-            ValueDrift(column=name, method=_METHODS[kind], threshold=bounds[kind], tests=[lte(bounds[kind])])
-            for name, kind in kinds.items()
-        ]
-    )
-    columns = list(kinds)
-    snapshot = report.run(
-        Dataset.from_pandas(current[columns], definition), Dataset.from_pandas(reference[columns], definition)
-    )
-    result: dict[str, Any] = snapshot.dict()
-    values = {metric["config"]["column"]: float(metric["value"]) for metric in result["metrics"]}
-    if set(values) != set(columns) or len(result["tests"]) != len(columns):
-        raise RuntimeError(f"Evidently answered for {len(values)} of {len(columns)} columns")
-    snapshot.save_html(str(directory / HTML_NAME))
-    snapshot.save_json(str(directory / JSON_NAME))
-    return {name: _result(name, kinds[name], values[name], bounds[kinds[name]]) for name in columns}
-
-
-def _result(name: str, kind: str, value: float, limit: float) -> ColumnDrift:
-    if not np.isfinite(value):
-        raise RuntimeError(f"Evidently's {kind} distance of {name} is {value}")
-    return ColumnDrift(
-        column=name, check=kind, status="drifted" if value > limit else "stable", value=value, limit=limit
-    )

@@ -3,12 +3,16 @@ import logging
 import os
 from typing import Any
 
+os.environ.setdefault("COLUMNS", "160")  # tables as wide as on a terminal, whoever runs the tests
+
 # Chooses how it keeps values when it is imported: before Feast, whose import switches the process to shared files, in
 # which the counters of one test would be there in the next.
 import prometheus_client
 import pytest
 
 __all__ = ["prometheus_client"]
+
+_WITH_PROCESSES = "tests/e2e/"
 
 # Let pytest's summary be the last lines: DuckDB's binding reports leaked types on stderr when the interpreter ends.
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
@@ -19,9 +23,14 @@ def pytest_sessionfinish() -> None:
     logging.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest and wait most."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_WITH_PROCESSES))  # stable
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `make test`, which runs two processes: files stay whole, and one process has all that start servers."""
+    """For `make test`, which runs two processes: files stay whole, and one process has all that start a stack."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]

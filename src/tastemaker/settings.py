@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tastemaker.clock import Clock
 from tastemaker.errors import DataError
+from tastemaker.home_files import HomeFiles
 
 __all__ = ["ENV_PREFIX", "Settings"]
 
@@ -19,14 +20,13 @@ _UNPREFIXED = ("kafka_bootstrap_servers", "prometheus_url", "alertmanager_url") 
 _FILES = ("api_keys", "tls_certificate", "tls_key", "alert_receivers", "metrics_key")
 
 
-class Settings(BaseModel):
+class Settings(HomeFiles):
     """Where the platform keeps its state and how its parts reach each other.
 
     Every field can be set by the environment variable ``TASTEMAKER_<FIELD>``;
     ``kafka_bootstrap_servers`` by ``KAFKA_BOOTSTRAP_SERVERS``, ``PROMETHEUS_URL`` and ``ALERTMANAGER_URL`` likewise.
 
     Attributes:
-        home: directory of all local state (lake, online store, registry, releases, logs).
         kafka_bootstrap_servers: address of a broker that someone else runs; empty for the local node.
         clock_offset_us: see :class:`tastemaker.clock.Clock`.
         serve_log_rate: share of answers written to the served-list log with the feature values that they were made of,
@@ -81,9 +81,6 @@ class Settings(BaseModel):
         metrics_key: file with an API key of the scope ``administer``, which Prometheus sends where keys are asked for.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    home: Path = Path(".cache/tastemaker")
     repository: Path = Path(".")
     host: str = "127.0.0.1"
     kafka_bootstrap_servers: str = ""
@@ -198,59 +195,9 @@ class Settings(BaseModel):
         return self.kafka_bootstrap_servers or f"{self.host}:{self.kafka_port}"
 
     @property
-    def lake_dir(self) -> Path:
-        """Root of the Delta tables."""
-        return self.home / "lake"
-
-    @property
     def online_location(self) -> Path | str:
         """The online store, as :mod:`tastemaker.features.stores.opening` takes it."""
         return self.online_store if ":" in self.online_store else self.home / self.online_store
-
-    @property
-    def feast_dir(self) -> Path:
-        """Feast's registry."""
-        return self.home / "feast"
-
-    @property
-    def plan_path(self) -> Path:
-        """The feature plan: the applied declarations, compiled to JSON for processes without Feast."""
-        return self.home / "feature_plan.json"
-
-    @property
-    def content_path(self) -> Path:
-        """The projection that content vectors are made with."""
-        return self.home / "content" / "projection.npz"
-
-    @property
-    def releases_dir(self) -> Path:
-        """Verdicts and the champion pointer; the releases themselves are in BentoML's model store."""
-        return self.home / "releases"
-
-    @property
-    def rollouts_dir(self) -> Path:
-        """State and journal of each rollout."""
-        return self.releases_dir / "rollouts"
-
-    @property
-    def bentoml_home(self) -> Path:
-        """BentoML's model and Bento store."""
-        return self.home / "bentoml"
-
-    @property
-    def reports_dir(self) -> Path:
-        """HTML reports, served by the stack's report server."""
-        return self.home / "reports"
-
-    @property
-    def kafka_dir(self) -> Path:
-        """Data and configuration of the local Kafka node."""
-        return self.home / "kafka"
-
-    @property
-    def run_dir(self) -> Path:
-        """Process records and logs of the running stack."""
-        return self.home / "run"
 
     @property
     def collector_url(self) -> str:
@@ -309,8 +256,3 @@ class Settings(BaseModel):
         if self.prometheus_url or not self.monitoring:
             return self.prometheus_url.rstrip("/")
         return f"http://{self.host}:{self.prometheus_port}"
-
-    @property
-    def observability_dir(self) -> Path:
-        """Figures of flows, alerts that wait to be sent, and the configuration and data of the monitoring tools."""
-        return self.home / "observability"

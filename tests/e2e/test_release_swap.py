@@ -22,8 +22,8 @@ from tastemaker.promotion.champion import Champion, locked, write_champion
 from tastemaker.serving.contract import ServedList
 from tastemaker.settings import Settings
 from tastemaker.stack.components import process_env
-from tastemaker.stack.ports import choose_ports
 from tests.contract.served_release import train_small_release
+from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -46,13 +46,17 @@ def _wait(what: str, condition: Callable[[], object], seconds: float = 120.0) ->
 class Served:
     """A broker and the recommender, as the stack starts them, over two releases that are alike."""
 
-    def __init__(self, settings: Settings, release: Path, logs: Path) -> None:
+    def __init__(self, settings: Settings, logs: Path) -> None:
         self.settings, self._logs = settings, logs
+        self.parts: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, release: Path) -> None:
+        """Register the release twice, and start everything; close it also where this fails."""
+        settings, logs = self.settings, self._logs
         env = {**os.environ, **process_env(settings), "TASTEMAKER_FOLLOW_CHAMPION": "true"}
         subprocess.run([sys.executable, "-c", REGISTER, str(release), "r1", "r2"], env=env, check=True, timeout=120)
         self.promote("r1")
         where = ["--host", "127.0.0.1", "--port", str(settings.recommender_port)]
-        self.parts: dict[str, subprocess.Popen[bytes]] = {}
         self._start("kafka", ["-m", "tastemaker.broker.node"], env)
         _wait("the broker", lambda: answers(settings.host, settings.kafka_port))
         subprocess.run([sys.executable, "-m", "tastemaker.broker.topics"], env=env, check=True, timeout=120)
@@ -131,10 +135,13 @@ class Shoppers(threading.Thread):
 def served(tmp_path: Path) -> Iterator[Served]:
     trained, release = train_small_release(tmp_path / "home", REPOSITORY)
     copytree(release, tmp_path / "release")
-    settings, _ = choose_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
-    made = Served(settings, tmp_path / "release", tmp_path)
-    yield made
-    made.close()
+    settings = own_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
+    made = Served(settings, tmp_path)
+    try:
+        made.start(tmp_path / "release")
+        yield made
+    finally:
+        made.close()
 
 
 def test_takeover_and_shutdown_lose_neither_an_answer_nor_its_log(served):

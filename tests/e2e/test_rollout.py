@@ -1,8 +1,6 @@
 """The recommender's own process with a release on trial: who gets it, what nobody sees, and the way back under load."""
 
 import shutil
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 from shutil import copytree
 
@@ -12,29 +10,23 @@ from tastemaker.promotion.rollout.local_target import LocalTarget, ask_recommend
 from tastemaker.promotion.rollout.target import Split
 from tastemaker.release.split import assigned
 from tests.contract.served_release import train_small_release
+from tests.e2e.own_ports import own_ports
 from tests.e2e.test_release_swap import REPOSITORY, Served, Shoppers, _wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at; the usual ones may be those of a stack beside this test."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture
 def served(tmp_path: Path):
     trained, release = train_small_release(tmp_path / "home", REPOSITORY)
     copytree(release, tmp_path / "release")
-    ports = dict(zip(("kafka_port", "kafka_controller_port", "recommender_port"), _free_ports(3), strict=True))
-    settings = trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0, **ports})
-    made = Served(settings, tmp_path / "release", tmp_path)
-    yield made
-    made.close()
+    settings = own_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
+    made = Served(settings, tmp_path)
+    try:
+        made.start(tmp_path / "release")
+        yield made
+    finally:
+        made.close()
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
 
 

@@ -18,8 +18,8 @@ from tastemaker.features.reading.reader import FeatureReader
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stack import processes
-from tastemaker.stack.ports import choose_ports
 from tastemaker.stack.record import ComponentRecord, StackRecord, read_stack
+from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -37,7 +37,7 @@ def _wait(what: str, condition: Callable[[], object], seconds: float = 180.0) ->
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     repository = Path(__file__).parents[2]
-    return choose_ports(Settings.from_env({}, home=tmp_path / "home", repository=repository))[0]
+    return own_ports(Settings.from_env({}, home=tmp_path / "home", repository=repository))
 
 
 @pytest.fixture

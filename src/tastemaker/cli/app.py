@@ -12,12 +12,15 @@ from tastemaker.cli import (
     data,
     dead_letters,
     demo,
+    drift,
     evaluate,
     features,
+    gate,
     keys,
     lake,
     models,
     recommend,
+    rehearse,
     releases,
     rollout,
     rules,
@@ -43,6 +46,7 @@ Your own data: **tastemaker data import FILE --mapping FILE.yaml**, then **taste
 """,
 )
 app.command("demo")(demo.demo)
+app.command("rehearse")(rehearse.rehearse)
 app.command("up")(stack.up)
 app.command("status")(stack.status)
 app.command("logs")(stack.logs)
@@ -55,8 +59,11 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(alerts.app, name="alerts")
 app.command("train")(models.train)
+app.command("gate")(gate.gate)
+app.add_typer(drift.app, name="drift")
 app.add_typer(releases.app, name="releases")
 app.add_typer(rollout.app, name="rollout")
+app.command("gate")(gate.gate)
 app.command("approve")(approve.approve)
 app.command("reject")(approve.reject)
 app.command("evaluate")(evaluate.evaluate)

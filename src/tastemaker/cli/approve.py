@@ -24,8 +24,9 @@ By = Annotated[str, typer.Option("--by", help="Who decides; left out: who is log
 def approve(release: ReleaseId, reason: Reason, by: By = "") -> None:
     """Let a release go live that passed the gate and waits for a person.
 
-    The same as the form in the Prefect UI. Exits 1 when the release does not go live all the same. Next:
-    `tastemaker releases list`.
+    The same as the form in the Prefect UI. Exits 1 when the release does not go live all the same.
+
+    Next: `tastemaker rollout status`.
     """
     _decide(release, "approve", reason, by)
 
@@ -53,7 +54,7 @@ def _decide(release: str, decision: Literal["approve", "reject"], reason: str, b
             run = follow_run(runs, run.id, step)
         step.done(f"{run.state_name}: {run.message}")
     console.print(f"The run: {run.url}")
-    if run.state_name != {"approve": "Promoted", "reject": "Rejected"}[decision]:
+    if run.state_name not in {"approve": {"Promoted", "RollingOut"}, "reject": {"Rejected"}}[decision]:
         raise typer.Exit(1)
 
 

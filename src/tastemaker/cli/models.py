@@ -33,7 +33,11 @@ def train(
         str, typer.Option(help="Gate policy: a file name in monitoring/gates/ without .yaml.")
     ] = "default",
     seed: Annotated[int, typer.Option(help="Of all that is random in training.")] = 1,
-    promote: Annotated[bool, typer.Option(help="Make it the champion if the gate passes.")] = True,
+    promote: Annotated[bool, typer.Option(help="Let it go live if the gate passes.")] = True,
+    rollout: Annotated[
+        str,
+        typer.Option(help="How it takes over from a champion: a file name in monitoring/rollout/; empty: at once."),
+    ] = "default",
     warm_start: Annotated[
         bool, typer.Option("--warm-start", help="Start the towers from the champion's: a fraction of the time.")
     ] = False,
@@ -41,13 +45,16 @@ def train(
         float, typer.Option(min=0, help="Search for better values of the towers for so long; 0 searches nothing.")
     ] = 0.0,
 ) -> None:
-    """Run the training flow on the running stack and follow it: train, evaluate, judge, register, build, promote.
+    """Run the training flow on the running stack and follow it: train, evaluate, judge, register, build, go live.
+
+    The first release goes live at once; each one after it takes over step by step: `tastemaker rollout status`.
 
     Exits 1 when the gate blocks the release, 2 when the run fails. Next: `tastemaker releases show`.
     """
     settings = current_settings()
     runs = FlowRuns(settings.prefect_url)
     parameters: dict[str, Any] = {"policy": policy, "seed": seed, "promote": promote, "warm_start": warm_start}
+    parameters["rollout"] = rollout
     if tuning_minutes:
         parameters["parameters"] = {"towers": {"tuning_minutes": tuning_minutes}}
     with Steps(console).step("Training") as step:

@@ -31,8 +31,8 @@ Who = Annotated[str, typer.Option(help="Who decides; you, if not given.")]
 def start_command(
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="Id of a release that passed the gate.")],
     policy: Annotated[
-        str, typer.Option(help="Rollout policy: a file name in monitoring/rollout/ without .yaml.")
-    ] = "default",
+        str, typer.Option(help="Rollout policy: a file name in monitoring/rollout/ without .yaml; default, or cluster.")
+    ] = "",
     watch: Annotated[bool, typer.Option(help="Stay and drive it to its end.")] = False,
     every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks, with --watch.")] = 15.0,
     by: Who = "",
@@ -51,7 +51,7 @@ def start_command(
     from tastemaker.promotion.rollout.policy import load_policy
 
     settings = current_settings()
-    rules = load_policy(policy_path(settings, policy))
+    rules = load_policy(policy_path(settings, policy or ("cluster" if settings.cluster_storage else "default")))
     ReleaseRegistry(settings).require_promotable(release)
     with Steps(console).step("Building the Bento") as step:
         tag = build_bento(settings, release)

@@ -19,10 +19,11 @@ __all__ = ["FIGURES", "Figure", "figures_dir", "note", "read_figures"]
 
 
 class Figure(NamedTuple):
-    """What a figure means, and its labels."""
+    """What a figure means, its labels, and labels that are text to be read: a new text takes the former one's place."""
 
     meaning: str
     labels: tuple[str, ...]
+    texts: tuple[str, ...] = ()
 
 
 FIGURES: Final[Mapping[str, Figure]] = {
@@ -34,7 +35,11 @@ FIGURES: Final[Mapping[str, Figure]] = {
     "tastemaker_gate_blocked": Figure("1 while the last candidate that a policy judged was blocked", ("policy",)),
     "tastemaker_gate_decided_timestamp_seconds": Figure("When a policy last judged a candidate", ("policy",)),
     "tastemaker_rollback_timestamp_seconds": Figure("When a release was last taken back", ("target",)),
+    "tastemaker_told_timestamp_seconds": Figure(
+        "When a flow last told of an alert, and in which words", ("alert", "of"), ("summary", "details")
+    ),
 }
+_TEXT_LENGTH = 600
 
 
 class _Noted(msgspec.Struct, frozen=True):
@@ -55,17 +60,19 @@ def note(settings: Settings, name: str, value: float, **labels: str) -> None:
         settings: whose home has the figures.
         name: one of :data:`FIGURES`.
         value: of the gauge.
-        labels: all that the figure has.
+        labels: all that the figure has; texts are cut after 600 characters.
 
     Raises:
         ValueError: there is no such figure, or it has other labels.
         OSError: the home cannot be written.
     """
-    if name not in FIGURES or set(labels) != set(FIGURES[name].labels):
+    figure = FIGURES.get(name)
+    if figure is None or set(labels) != {*figure.labels, *figure.texts}:
         raise ValueError(f"no figure {name} with the labels {sorted(labels)}; see FIGURES in {__name__}")
+    labels |= {text: labels[text][:_TEXT_LENGTH] for text in figure.texts}
     directory = figures_dir(settings)
     directory.mkdir(parents=True, exist_ok=True)
-    series = hashlib.sha256("\n".join([name, *(f"{key}={labels[key]}" for key in sorted(labels))]).encode())
+    series = hashlib.sha256("\n".join([name, *(f"{key}={labels[key]}" for key in figure.labels)]).encode())
     path = directory / f"{series.hexdigest()[:24]}.json"
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.write_bytes(msgspec.json.encode(_Noted(name, labels, float(value))))
@@ -75,7 +82,8 @@ def note(settings: Settings, name: str, value: float, **labels: str) -> None:
 def read_figures(settings: Settings) -> Iterator[Metric]:
     """All figures as gauges; a file that is damaged is left out."""
     families = {
-        name: GaugeMetricFamily(name, figure.meaning, labels=list(figure.labels)) for name, figure in FIGURES.items()
+        name: GaugeMetricFamily(name, figure.meaning, labels=[*figure.labels, *figure.texts])
+        for name, figure in FIGURES.items()
     }
     for path in sorted(figures_dir(settings).glob("*.json")):
         try:
@@ -83,6 +91,7 @@ def read_figures(settings: Settings) -> Iterator[Metric]:
         except (OSError, msgspec.MsgspecError):
             continue
         figure = FIGURES.get(noted.name)  # None: of another version
-        if figure is not None and set(noted.labels) == set(figure.labels):
-            families[noted.name].add_metric([noted.labels[label] for label in figure.labels], noted.value)
+        if figure is not None and set(noted.labels) == {*figure.labels, *figure.texts}:
+            labels = [noted.labels[label] for label in (*figure.labels, *figure.texts)]
+            families[noted.name].add_metric(labels, noted.value)
     yield from families.values()

@@ -18,7 +18,8 @@ from tastemaker.observability.alert import Severity
 __all__ = ["Email", "PagerDuty", "Receivers", "Slack", "Webhook", "alertmanager_config", "load_receivers"]
 
 _TEXT = """{{ range .Alerts }}{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ .Annotations.summary }}
-{{ if eq .Status "firing" }}What to do: {{ .Annotations.action }}
+{{ if eq .Status "firing" }}{{ if .Annotations.details }}{{ .Annotations.details }}
+{{ end }}What to do: {{ .Annotations.action }}
 Runbook: {{ .Annotations.runbook_url }}
 {{ end }}{{ end }}"""
 _TITLE = "[{{ .Status | toUpper }}] {{ .CommonLabels.alertname }} {{ .CommonLabels.component }}"

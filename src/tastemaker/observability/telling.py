@@ -1,8 +1,9 @@
 """What flows tell: drift, the gate's decision, a rollback, and that a run ended well.
 
 Each leaves the figures that the rules in ``monitoring/prometheus/rules`` watch, and posts or resolves the alert itself,
-with the labels of the rule. So Alertmanager takes the two for one alert: it comes at once, and it stays when a post was
-lost, until the next run says otherwise. None of these functions raises.
+with the labels and the words of the rule. So Alertmanager takes the two for one alert: it comes at once, and it stays
+when a post was lost or Alertmanager started anew, which forgets alerts, until the next run says otherwise. None of
+these functions raises.
 """
 
 import logging
@@ -31,7 +32,7 @@ _SHOWN = 8
 ROLLBACK_SHOWN = timedelta(hours=1)
 
 
-def drift_alert(kind: str, summary: str = "", **annotations: str) -> Alert:
+def drift_alert(kind: str, summary: str = "", details: str = "") -> Alert:
     """The alert ``Drift`` of one kind of comparison."""
     return Alert(
         name="Drift",
@@ -41,11 +42,11 @@ def drift_alert(kind: str, summary: str = "", **annotations: str) -> Alert:
         labels={"kind": kind},
         summary=summary or f"{kind}: what is served now differs from what the release learned from",
         action="Open the drift report, find the cause upstream, then retrain or correct the source.",
-        annotations=annotations,
+        annotations={"details": details},
     )
 
 
-def gate_alert(policy: str, summary: str = "", **annotations: str) -> Alert:
+def gate_alert(policy: str, summary: str = "", details: str = "") -> Alert:
     """The alert ``GateBlocked`` of one policy."""
     return Alert(
         name="GateBlocked",
@@ -55,11 +56,11 @@ def gate_alert(policy: str, summary: str = "", **annotations: str) -> Alert:
         labels={"policy": policy},
         summary=summary or f"the policy {policy} blocked the last candidate; the champion goes on serving",
         action="Read the verdict: tastemaker releases show. Each check says what would let it pass.",
-        annotations=annotations,
+        annotations={"details": details},
     )
 
 
-def rollback_alert(target: str, summary: str = "", **annotations: str) -> Alert:
+def rollback_alert(target: str, summary: str = "", details: str = "") -> Alert:
     """The alert ``ReleaseRolledBack`` of one target, such as ``local`` or ``kserve``."""
     return Alert(
         name="ReleaseRolledBack",
@@ -69,7 +70,7 @@ def rollback_alert(target: str, summary: str = "", **annotations: str) -> Alert:
         labels={"target": target},
         summary=summary or f"a release was taken back on {target}; the one before serves",
         action="Check that the former release serves, then find out why from the evidence of the rollout.",
-        annotations=annotations,
+        annotations={"details": details},
     )
 
 
@@ -117,8 +118,7 @@ def tell_drift(
         return resolve_alert(settings, drift_alert(kind))
     shown = ", ".join(drifted[:_SHOWN]) + (f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else "")
     summary = f"{kind}: {error}" if error else f"{kind}: {len(drifted)} of {compared} columns drifted: {shown}"
-    annotations = {"report": report} if report else {}
-    return post_alert(settings, drift_alert(kind, summary, **annotations), lasts=lasts)
+    return _post(settings, drift_alert(kind, summary, f"report: {report}" if report else ""), kind, lasts)
 
 
 def tell_gate(
@@ -145,7 +145,7 @@ def tell_gate(
     if passed:
         return resolve_alert(settings, gate_alert(policy))
     summary = f"{release} may not go live by the policy {policy}: {'; '.join(reasons) or 'see the verdict'}"
-    return post_alert(settings, gate_alert(policy, summary, release=release), lasts=lasts)
+    return _post(settings, gate_alert(policy, summary, f"candidate: {release}"), policy, lasts)
 
 
 def tell_rollback(settings: Settings, target: str, *, release: str, restored: str, reason: str) -> Outcome:
@@ -160,8 +160,8 @@ def tell_rollback(settings: Settings, target: str, *, release: str, restored: st
     """
     _note(settings, "tastemaker_rollback_timestamp_seconds", time.time(), target=target)
     summary = f"{release} was taken back on {target}, {restored} serves again: {reason}"
-    alert = rollback_alert(target, summary, release=release, restored=restored)
-    return post_alert(settings, alert, lasts=ROLLBACK_SHOWN)
+    alert = rollback_alert(target, summary, f"taken back: {release}, serves: {restored}")
+    return _post(settings, alert, target, ROLLBACK_SHOWN)
 
 
 def tell_success(settings: Settings, flow: str, *, due: timedelta, at_s: Callable[[], float] = time.time) -> None:
@@ -175,6 +175,13 @@ def tell_success(settings: Settings, flow: str, *, due: timedelta, at_s: Callabl
     """
     _note(settings, "tastemaker_flow_last_success_timestamp_seconds", at_s(), flow=flow)
     _note(settings, "tastemaker_flow_due_seconds", due.total_seconds(), flow=flow)
+
+
+def _post(settings: Settings, alert: Alert, of: str, lasts: timedelta) -> Outcome:
+    """Post an alert, and leave its words for the rule."""
+    words = {"summary": alert.summary, "details": alert.annotations["details"]}
+    _note(settings, "tastemaker_told_timestamp_seconds", time.time(), alert=alert.name, of=of, **words)
+    return post_alert(settings, alert, lasts=lasts)
 
 
 def _note(settings: Settings, name: str, value: float, **labels: str) -> None:

@@ -1,94 +1,41 @@
 """The gate policy: which checks a release must pass, and their limits. A YAML file, validated strictly."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tastemaker.errors import DataError
+from tastemaker.promotion import policy_limits as limits
 from tastemaker.promotion.hashing import hash_bytes
 
-__all__ = [
-    "CoverageLimits",
-    "DataVolumeLimits",
-    "DriftShareLimits",
-    "GatePolicy",
-    "LineageLimits",
-    "NonInferiorityLimits",
-    "ParityLimits",
-    "PolicyChecks",
-    "QualityLiftLimits",
-    "load_policy",
-]
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Metric = Literal["precision", "recall", "ndcg", "mrr", "hit_rate"]
+__all__ = ["GatePolicy", "PolicyChecks", "load_policy"]
 
 
-class _Limits(BaseModel):
-    # Every key is required and none is unknown: a policy says all it means, and a typing error is an error.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class DataVolumeLimits(_Limits):
-    """Below these a release cannot be judged."""
-
-    min_events: Annotated[int, Field(ge=0)]
-    min_test_users: Annotated[int, Field(ge=1)]
-
-
-class QualityLiftLimits(_Limits):
-    """The lower bound of ``candidate - best baseline`` must be above ``min_lower_bound``."""
-
-    metric: Metric
-    min_lower_bound: float
-
-
-class NonInferiorityLimits(_Limits):
-    """The lower bound of ``candidate - champion`` must be above ``-margin`` times the champion's value."""
-
-    metric: Metric
-    margin: Share
-
-
-class CoverageLimits(_Limits):
-    """Share of the catalogue that the candidate's lists must use at least."""
-
-    min_share: Share
-
-
-class DriftShareLimits(_Limits):
-    """Share of the feature columns that may have drifted."""
-
-    max_share: Share
-
-
-class ParityLimits(_Limits):
-    """Largest difference between a feature in training and in serving."""
-
-    max_difference: Annotated[float, Field(ge=0)]
-
-
-class LineageLimits(_Limits):
-    """Data range, lake versions, code hash, parameters and plan hash are always required."""
-
-    require_commit: bool
-
-
-class PolicyChecks(_Limits):
+class PolicyChecks(limits.Limits):
     """All checks by name; ``null`` switches one off, in sight."""
 
-    data_volume: DataVolumeLimits | None
-    quality_lift: QualityLiftLimits | None
-    non_inferiority: NonInferiorityLimits | None
-    coverage: CoverageLimits | None
-    drift: DriftShareLimits | None
-    train_serve_parity: ParityLimits | None
-    lineage: LineageLimits | None
+    data_volume: limits.DataVolumeLimits | None
+    data_quality: limits.DataQualityLimits | None
+    drift: limits.DriftShareLimits | None
+    baseline_quality: limits.QualityLimits | None
+    champion_quality: limits.QualityLimits | None
+    worst_segment: limits.SegmentLimits | None
+    cold_start: limits.ColdStartLimits | None
+    coverage: limits.CoverageLimits | None
+    popularity_bias: limits.PopularityLimits | None
+    exposure: limits.ExposureLimits | None
+    calibration: limits.CalibrationLimits | None
+    train_serve_parity: limits.ParityLimits | None
+    leaks: limits.LeakCheckLimits | None
+    serving: limits.ServingLimits | None
+    size: limits.SizeLimits | None
+    lineage: limits.LineageLimits | None
 
 
-class GatePolicy(_Limits):
+class GatePolicy(limits.Limits):
     """A gate policy.
 
     Attributes:
@@ -105,7 +52,7 @@ class GatePolicy(_Limits):
 
     def digest(self) -> str:
         """SHA-256 of its content; comments and layout of the file do not matter."""
-        return hash_bytes(self.model_dump_json().encode())
+        return hash_bytes(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
 
 
 def load_policy(path: Path) -> GatePolicy:
@@ -129,7 +76,7 @@ def load_policy(path: Path) -> GatePolicy:
             for problem in error.errors()
         )
         raise DataError(f"the gate policy {path}: {problems}") from error
-    if all(limits is None for _, limits in policy.checks):
+    if all(one is None for _, one in policy.checks):
         raise DataError(f"the gate policy {path}: checks: all are null, so it would pass everything")
     return policy
 

@@ -85,8 +85,7 @@ class ReleaseRegistry:
             raise DataError(f"release {release} has no lineage or no evaluation; collect both before registering it")
         files = hash_tree(release_dir)
         self._must_agree(evidence, verdict, files)
-        parts = {"evaluation": evidence.evaluation, "drift": evidence.drift, "parity": evidence.parity}
-        extra = {f"{EVIDENCE_DIR}/{name}.json": part.to_json() for name, part in parts.items() if part is not None}
+        extra = {f"{EVIDENCE_DIR}/{name}.json": content for name, content in evidence.parts().items()}
         extra |= {f"{EVIDENCE_DIR}/{path.name}": path.read_bytes() for path in attachments}
         extra |= {f"{EVIDENCE_DIR}/lineage.json": evidence.lineage.to_json()}
         extra |= {f"{EVIDENCE_DIR}/verdict.json": verdict.to_json()}

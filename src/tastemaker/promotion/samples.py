@@ -17,7 +17,9 @@ from tastemaker.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["measure_parity", "ranking_features", "recent_pairs"]
+__all__ = ["SEGMENTS", "daily_pairs", "measure_parity", "ranking_features", "recent_pairs"]
+
+SEGMENTS = ("shopper", "country", "device")  # whose rows drift is also looked at one by one
 
 
 def recent_pairs(lake: Lake, at: datetime, rows: int, seed: int, days: int = 28) -> "pd.DataFrame":
@@ -43,6 +45,35 @@ def recent_pairs(lake: Lake, at: datetime, rows: int, seed: int, days: int = 28)
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:rows]
     drawn: pd.DataFrame = pairs.iloc[np.sort(chosen)].reset_index(drop=True)
     return drawn.assign(event_timestamp=at)
+
+
+def daily_pairs(lake: Lake, start: datetime, end: datetime, rows: int, seed: int) -> "pd.DataFrame":
+    """Pairs of a known user and an item that they bought on each day of a stretch, as of the beginning of that day.
+
+    Args:
+        lake: where the events are.
+        start: first day (UTC, its midnight).
+        end: first day that no longer counts.
+        rows: at most so many pairs in all, as many of each day as its share of all.
+        seed: of the draw.
+
+    Returns:
+        Columns ``user_id``, ``item_id``, ``event_timestamp``, ``day`` (a date), and ``country`` and ``device`` where
+        any event of the stretch names one.
+    """
+    with lake.connect() as connection:
+        pairs: pd.DataFrame = connection.execute(
+            f"""SELECT {names.USER_ID}, {names.ITEM_ID}, date_trunc('day', {names.OCCURRED_AT}) AS event_timestamp,
+            min({names.CONTEXT} ->> '$.country') AS country, min({names.CONTEXT} ->> '$.device') AS device
+            FROM {names.TABLE_EVENTS} WHERE {names.TYPE} = 'purchase' AND {names.USER_ID} IS NOT NULL
+            AND {names.ITEM_ID} IS NOT NULL AND {names.OCCURRED_AT} >= ? AND {names.OCCURRED_AT} < ?
+            GROUP BY ALL ORDER BY ALL""",
+            [start, end],
+        ).df()
+    chosen = np.random.default_rng(seed).permutation(len(pairs))[:rows]
+    drawn: pd.DataFrame = pairs.iloc[np.sort(chosen)].reset_index(drop=True)
+    empty = [name for name in SEGMENTS if name in drawn and drawn[name].isna().all()]
+    return drawn.drop(columns=empty).assign(day=drawn["event_timestamp"].dt.strftime("%Y-%m-%d"))
 
 
 def ranking_features(settings: Settings, pairs: "pd.DataFrame", **offline_options: Any) -> "pd.DataFrame":

@@ -25,6 +25,7 @@ _READ = {
     names.TABLE_EVENTS: (names.OCCURRED_AT, (names.EVENT_ID, names.TYPE, names.USER_ID, names.ITEM_ID, names.VALUE)),
     names.TABLE_ITEMS: (names.UPDATED_AT, (names.ITEM_ID, names.UPDATED_AT, names.DELETED, names.AVAILABLE)),
     names.TABLE_ITEM_CONTENT: (names.UPDATED_AT, (names.ITEM_ID, names.CONTENT_VERSION, names.UPDATED_AT)),
+    names.TABLE_SERVED_LISTS: (names.SERVED_AT, (names.REQUEST_ID,)),
 }
 
 

@@ -3,8 +3,11 @@
 import threading
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 __all__ = ["CircuitBreaker"]
+
+_HOPELESS: Final = 4  # times as long as is slow: nobody else need find that out
 
 
 class CircuitBreaker:
@@ -16,7 +19,7 @@ class CircuitBreaker:
     Args:
         name: of the dependency, for reasons and metrics.
         failures: in a row that open it.
-        retry_s: from opening to the next try; None waits for :meth:`close`.
+        retry_s: from opening to the next try; None waits for :meth:`try_again` or :meth:`close`.
         clock: seconds that only grow.
     """
 
@@ -62,6 +65,29 @@ class CircuitBreaker:
             self.why = why
             if self._opened is not None or at_once or self._failed >= self._failures:
                 self._opened = self._clock()
+
+    def took(self, ms: float, slow_ms: float | None) -> None:
+        """A call went well and took so long.
+
+        Args:
+            ms: milliseconds.
+            slow_ms: from when that counts as a failure; None for never.
+        """
+        if slow_ms is None or ms <= slow_ms:
+            self.succeeded()
+        else:
+            why = f"the {self.name} took {ms:.0f} ms, more than {slow_ms:.0f}"
+            self.failed(why, at_once=ms > _HOPELESS * slow_ms)
+
+    def try_again(self) -> None:
+        """The dependency answers somebody else: whoever comes may call it, until one call fails or takes too long.
+
+        A server that is slow and not away answers a look in the background well enough. Were it as good as closed by
+        that, so many callers as open it would wait for it after each look.
+        """
+        with self._lock:
+            if self._opened is not None:
+                self._failed, self._opened = self._failures - 1, None
 
     def close(self) -> None:
         """Call the dependency again."""

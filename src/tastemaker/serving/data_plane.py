@@ -177,12 +177,11 @@ class DataPlane:
             ServingError: the recommender cannot answer.
         """
         serving = self._current()  # a release that takes over meanwhile changes nothing for these
-        recommender = serving.recommender
         serving.users += 1
         if serving.trial is not None:
             return await self._on_trial(serving, serving.trial, requests, Answers(headers))
         self._count(len(requests))
-        answers, lane = Answers(headers), self._lane
+        answers, lane, recommender = Answers(headers), self._lane, serving.recommender
         try:
             if len(requests) == 1:
                 answers.append(await lane.within_budget(recommender, requests[0]))

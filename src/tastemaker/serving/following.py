@@ -31,11 +31,19 @@ class FittingPlan:
         self._in_force = release
 
     def __call__(self) -> FeaturePlan:
-        """Look; the plan is read again only when its file changed."""
-        stat = self._path.stat()
+        """Look; the plan is read again only when its file changed, and stays as it was where the file has gone."""
+        try:
+            stat = self._path.stat()
+        except FileNotFoundError:
+            if self._stamp is None:
+                raise
+            return self._fitted()
         if self._stamp != (stat.st_ino, stat.st_mtime_ns):
             self._in_force = FeaturePlan.load(self._path)
             self._stamp = stat.st_ino, stat.st_mtime_ns
+        return self._fitted()
+
+    def _fitted(self) -> FeaturePlan:
         return fitted(self._release, self._in_force, read_ages(self._store) or ViewAges(()))
 
 

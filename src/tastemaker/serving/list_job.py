@@ -23,35 +23,51 @@ class ListJob:
         request: for whom.
         queued: when it was asked for, by the monotonic clock.
         queue_s: how long it may wait for its turn.
+
+    Attributes:
+        begun: whether its turn has come.
+        given_up: whether nobody waits for it anymore.
     """
 
-    __slots__ = ("_answered", "_loop", "given_up", "queue_s", "queued", "recommender", "request")
+    __slots__ = ("_answered", "_late", "_loop", "begun", "given_up", "queue_s", "queued", "recommender", "request")
 
     def __init__(
         self, recommender: AnyRecommender, request: RecommendationRequest, queued: float, queue_s: float
     ) -> None:
         self.recommender, self.request, self.queued, self.queue_s = recommender, request, queued, queue_s
-        self.given_up = False
+        self.begun = self.given_up = False
         self._loop = asyncio.get_running_loop()
         self._answered: asyncio.Future[Answer | None] = self._loop.create_future()
 
     async def wait(self, timeout_s: float) -> Answer | None:
-        """The list; None when it takes longer: from then on nobody waits for it.
+        """The list; None when it takes longer, or its turn does not come: from then on nobody waits for it.
+
+        Args:
+            timeout_s: from now until nobody waits for it anymore.
 
         Raises:
             Exception: what making it raised.
         """
-        late = self._loop.call_later(timeout_s, self._settle, None, None)
+        queue_s = min(self.queue_s, timeout_s)
+        self._late = self._loop.call_later(queue_s, self._look, timeout_s - queue_s)
         try:
             return await self._answered
         finally:  # also where whoever asked has gone
-            late.cancel()
+            self._late.cancel()
             self.given_up = True
+
+    def _look(self, more_s: float) -> None:
+        """When it may not wait for its turn any longer: behind one that is stuck it would wait in vain."""
+        if self.begun and more_s > 0:
+            self._late = self._loop.call_later(more_s, self._settle, None, None)
+        else:
+            self._settle(None, None)
 
     def run(self, make: Callable[["ListJob"], Answer]) -> None:
         """In the thread that makes lists: make it, unless nobody waits for it anymore."""
         if self.given_up:
             return
+        self.begun = True
         answer, error = None, None
         try:
             answer = make(self)

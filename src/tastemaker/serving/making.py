@@ -49,7 +49,7 @@ class Breakers:
     def closed(cls, now_ns: Callable[[], int]) -> Self:
         """All of them closed, by a clock that only grows.
 
-        The online store's is closed again by a refresh, which looks at the store twice a second.
+        The online store is tried again after a refresh, which looks at it twice a second.
         """
 
         def seconds() -> float:

@@ -227,11 +227,7 @@ def ranked_candidates(
         breaker.failed(why)
         return order.clock.run("ranking", rank, replace(given, ranker=None)), why
     if with_ranker:
-        took_ms = (parts.now_ns() - began) / 1e6
-        if slow_ms is not None and took_ms > slow_ms:
-            breaker.failed(f"the ranker took {took_ms:.0f} ms, more than {slow_ms:.0f}")
-        else:
-            breaker.succeeded()
+        breaker.took((parts.now_ns() - began) / 1e6, slow_ms)
         if not np.isfinite(ranked.scores).all():
             why = "the ranker gives scores that are no numbers"
             breaker.failed(why)

@@ -163,7 +163,7 @@ class Recommender:
             )
         self._rules.refresh()
         self._refreshed_ns = self._now_ns()
-        self._parts.breakers.online_store.close()
+        self._parts.breakers.online_store.try_again()
 
     def close(self) -> None:
         """Close this thread's connection to the online store."""

@@ -88,24 +88,26 @@ class Trials:
         """Bring what is wanted beside what serves, or away from it."""
         self._close_retired()
         try:
-            wanted = self._wanted()
+            wanted, problem = self._wanted(), ""
         except Exception as error:  # a damaged file: nothing is tried until it reads again
-            if self.told is None or self.told.problem != str(error):
+            wanted, problem = None, str(error)
+            if self.told is None or self.told.problem != problem:
                 _log.warning("what is to be tried cannot be told: %s", error)
-                self.told = TrialTold("", "failed", 0.0, False, str(error))
-            wanted = None
-        else:
-            if wanted is None:
-                self.told = self._failed = None
         if wanted is not None and wanted.candidate == serving.recommender.release_id:
-            wanted, self.told = None, None
+            wanted = None
         if self._trial is not None and (wanted is None or wanted.candidate != self._trial.candidate.name):
             self._end(serving)
         if wanted is not None:
             self._bring(wanted, serving.recommender.release_id)
         serving.trial = self._trial
+        # Told once it is so: from then on no list is begun otherwise.
         if self._trial is not None:
+            now = self._trial.wanted
+            self.told = TrialTold(now.candidate, "on", now.share, now.shadow)
             self._refresh(self._trial.candidate)
+        elif wanted is None:
+            self._failed = None
+            self.told = TrialTold("", "failed", 0.0, False, problem) if problem else None
 
     def hand_over(self, name: str, serving: Serving) -> AnyRecommender | None:
         """A release that is warm already, because it is on trial or was in production a moment ago.
@@ -162,7 +164,6 @@ class Trials:
     def _begin_trial(self, wanted: WantedTrial, candidate: Candidate, champion: str) -> None:
         self._trial = Trial(wanted, candidate, champion, self._metrics, now=self._now, keep=self._keep)
         self._metrics.trial_share.labels(wanted.candidate).set(wanted.share)
-        self.told = TrialTold(wanted.candidate, "on", wanted.share, wanted.shadow)
         _log.info("release %s is on trial with %g %% of the shoppers", wanted.candidate, 100 * wanted.share)
 
     def _load(self, wanted: WantedTrial) -> None:
@@ -186,8 +187,6 @@ class Trials:
         serving.trial = None  # no list is begun by it from here on
         self._retired.append(candidate)
         self._metrics.trial_share.labels(candidate.name).set(0)
-        if self.told is not None and self.told.candidate == candidate.name:
-            self.told = None
         _log.info("the trial of release %s is over", candidate.name)
 
     def _refresh(self, candidate: Candidate) -> None:

@@ -83,7 +83,7 @@ class FlowRuns:
             raise StackError(f"Prefect knows no {path}; deploy the flows with: python -m flows.deploy")
         if response.is_error:
             raise StackError(f"Prefect answered {response.status_code} to {method} {path}: {response.text[:500]}")
-        return response.json()
+        return response.json() if response.content else None
 
     def start(self, deployment: str, parameters: dict[str, Any], key: str = "") -> str:
         """Start a run.
@@ -125,6 +125,16 @@ class FlowRuns:
             tasks={task["name"]: task["state_name"] for task in tasks},
             url=f"{self._url}/runs/flow-run/{run_id}",
         )
+
+    def stop_schedules(self, deployment: str) -> None:
+        """Let a deployment run only when it is asked to.
+
+        Raises:
+            StackError: the server does not answer or has no such deployment.
+        """
+        found = self._call("GET", f"/deployments/name/{deployment}")
+        for schedule in found["schedules"]:
+            self._call("PATCH", f"/deployments/{found['id']}/schedules/{schedule['id']}", active=False)
 
     def waiting(self, flow: str, parameters: dict[str, Any]) -> FlowRun | None:
         """The newest run of a flow that waits for a person; None when none does.

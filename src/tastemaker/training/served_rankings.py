@@ -9,7 +9,7 @@ from tastemaker.clock import Clock, to_us
 from tastemaker.features.bootstrap.snapshot import SnapshotReader
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
-from tastemaker.serving.contract import RecommendationRequest
+from tastemaker.serving.contract import RecommendationRequest, ServedList
 from tastemaker.serving.recommender import Recommender
 from tastemaker.settings import Settings
 
@@ -34,6 +34,7 @@ def served_rankings(
     user_ids: Sequence[str],
     k: int,
     progress: Callable[[str], None] = lambda message: None,
+    seen: Callable[[str, ServedList], None] = lambda user, served: None,
 ) -> dict[str, list[str]]:
     """The list of each user.
 
@@ -45,6 +46,7 @@ def served_rankings(
         user_ids: whose lists.
         k: length of a list.
         progress: told how far it is.
+        seen: given each user and what would have been logged of the list.
 
     Returns:
         Item ids by user, best first.
@@ -57,7 +59,8 @@ def served_rankings(
         recommender = Recommender(release_dir, reader, _Stopped(now_us))
         lists: dict[str, list[str]] = {}
         for user in user_ids:
-            response, _ = recommender.recommend(RecommendationRequest(user=user, k=k))
+            response, served = recommender.recommend(RecommendationRequest(user=user, k=k))
+            seen(user, served)
             lists[user] = [item.item_id for item in response.items]
             if len(lists) % _EVERY == 0:
                 progress(f"{len(lists):,} of {len(user_ids):,} lists")

@@ -25,7 +25,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) 
     made = Settings.from_env({}, home=tmp_path / "home")
     for name, value in made.to_env().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("flows.promote.build_bento", lambda _settings, release: f"recommender:{release}")
+    monkeypatch.setattr("flows.live.build_bento", lambda _settings, release: f"recommender:{release}")
     return made
 
 
@@ -167,7 +167,7 @@ def test_promote_a_release_that_failed_its_gate_fails_without_a_retry(
     found = evidence(release="worse1", files=files, champion=None, evaluation=report(lift=(-0.03, -0.05, -0.01)))
     ReleaseRegistry(settings).register(tmp_path / "worse1", found, decide(policy(), found, now=NOW))
     worker = Worker("worse1")
-    with pytest.raises(GateRejected, match="quality_lift"):
+    with pytest.raises(GateRejected, match="baseline_quality"):
         worker.work()
     run = runs.read(str(worker.run.id))
     assert run.state_type == "FAILED"

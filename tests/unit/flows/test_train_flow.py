@@ -86,7 +86,7 @@ def test_train_flow_on_too_little_data_ends_blocked_with_its_evidence_in_sight(
 def test_train_flow_from_the_same_inputs_trains_nothing_anew_and_judges_by_another_policy(
     settings: Settings, prefect_api: str
 ) -> None:
-    """The policy lets the little data pass, so that the release waits for what decides on it: here, nobody."""
+    """The other policy takes so few events, and still not so few customers."""
     from flows.train import train_flow
 
     gates = settings.repository / "monitoring" / "gates"

@@ -46,9 +46,20 @@ def test_drift_fires_and_is_resolved_by_the_next_comparison(settings, told):
     assert value(settings, "tastemaker_drifted", kind="features") == 0
     (_, fired), (status, resolved) = told
     assert fired.summary == "features: 10 of 40 columns drifted: c0, c1, c2, c3, c4, c5, c6, c7 and 2 more"
-    assert fired.annotations == {"report": "http://r/drift.html"}
+    assert fired.annotations == {"details": "report: http://r/drift.html"}
     assert status == "resolved"
     assert fired.identity == resolved.identity
+
+
+def test_words_are_left_for_the_rule_and_new_ones_take_their_place(settings, told):
+    for release in ("r2", "r3"):
+        tell_gate(settings, "default", release=release, passed=False, reasons=["x" * 1_000])
+    metric = next(m for m in FlowFigures(settings).collect() if m.name == "tastemaker_told_timestamp_seconds")
+    (sample,) = metric.samples
+    assert sample.labels["alert"] == "GateBlocked"
+    assert sample.labels["of"] == "default"
+    assert sample.labels["details"] == "candidate: r3"
+    assert len(sample.labels["summary"]) == 600
 
 
 def test_comparison_that_broke_is_an_alarm(settings, told):

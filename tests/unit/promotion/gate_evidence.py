@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tastemaker.evaluation.drift import ColumnDrift, DriftSummary
+from tastemaker.evaluation.drift import ColumnDrift, DriftCalibration, DriftSummary, GroupDrift
 from tastemaker.evaluation.intervals import Estimate
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.promotion.evidence import Evidence
+from tastemaker.promotion.findings import Contents, Leaks
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.promotion.lineage import Lineage
+from tastemaker.promotion.list_conduct import ListConduct, ProbabilityError, SegmentQuality
 from tastemaker.promotion.parity import Parity
 from tastemaker.promotion.policy import GatePolicy, load_policy
 
@@ -52,7 +54,24 @@ def report(lift=(0.03, 0.01, 0.05), champion=None, users=1300, coverage=0.4) -> 
     )
 
 
-def drift(drifted=1, columns=10, error="") -> DriftSummary:
+def _calibrated(rate=0.05) -> GroupDrift:
+    made = DriftCalibration(
+        false_alarm_rate=rate,
+        reached=0.049,
+        resamples=1000,
+        seed=1,
+        reference_days=84,
+        window_days=28,
+        block_days=1,
+        factor=1.1,
+        checks=(),
+    )
+    return GroupDrift(name="features", reference_rows=5000, current_rows=5000, calibration=made)
+
+
+def drift(
+    drifted=1, columns=10, error="", *, check="wasserstein", value=0.3, rate=0.05, shortage=False
+) -> DriftSummary:
     return DriftSummary(
         reference="training",
         current="now",
@@ -60,10 +79,41 @@ def drift(drifted=1, columns=10, error="") -> DriftSummary:
         current_rows=5000,
         error=error,
         columns=tuple(
-            ColumnDrift(column=f"f{i}", check="wasserstein", status="drifted" if i < drifted else "stable", value=0.1)
+            ColumnDrift(column=f"f{i}", check=check, status="drifted", value=value, limit=0.2)
+            if i < drifted
+            else ColumnDrift(column=f"f{i}", check="wasserstein", status="stable", value=0.1, limit=0.2)
             for i in range(0 if error else columns)
         ),
+        shortage=shortage,
+        groups=(_calibrated(rate),),
     )
+
+
+def conduct(segment=(-0.01, -0.03, 0.01), cold=(0.02, -0.01, 0.05), users=100, **changes) -> ListConduct:
+    """Two segments with their differences to a best baseline whose NDCG is .30."""
+    made = [
+        SegmentQuality(
+            segment=name,
+            users=users,
+            against="own_frequency",
+            ours=0.3 + difference[0],
+            theirs=0.3,
+            difference=Estimate(*difference),
+            cold=is_cold,
+        )
+        for name, difference, is_cold in (("country: France", segment, False), ("history: none", cold, True))
+    ]
+    values = {
+        "segments": tuple(made),
+        "popularity": 0.8,
+        "bought_popularity": 0.7,
+        "gini": 0.9,
+        "baseline_gini": 0.85,
+        "new_item_share": 0.02,
+        "new_bought_share": 0.04,
+        "probabilities": ProbabilityError(pairs=10_000, bought=100, expected=120.0, error=0.002),
+    }
+    return ListConduct(**{**values, **changes})
 
 
 def lineage(**changes) -> Lineage:
@@ -90,6 +140,9 @@ def evidence(**changes) -> Evidence:
         "parity": Parity(rows=500, columns=16, max_difference=1e-7, one_sided=0),
         "lineage": lineage(),
         "files": {"model.bin": "ab"},
+        "conduct": conduct(),
+        "leaks": Leaks(features=21, best="item_purchases", auc=0.7, planted_found=True),
+        "contents": Contents(events=400_000, size_bytes=50 * 2**20, licences={"code": "MIT", "data": "CC BY 4.0"}),
     }
     return Evidence(**{**values, **changes})
 

@@ -21,7 +21,12 @@ def _load(tmp_path, content):
 def test_the_shipped_policy_has_every_check():
     policy = load_policy(POLICY_PATH)
     assert policy.name == "default"
-    assert all(limits is not None for _, limits in policy.checks)
+    assert [name for name, limits in policy.checks if limits is None] == ["serving"]
+
+
+@pytest.mark.parametrize("path", sorted(POLICY_PATH.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_policy_loads_and_is_named_as_its_file(path):
+    assert load_policy(path).name == path.stem
 
 
 def test_every_key_of_the_policy_has_a_check():
@@ -35,12 +40,12 @@ def test_an_unknown_key_is_refused_with_file_and_key(tmp_path, content):
 
 
 def test_a_missing_key_is_refused_with_file_and_key(tmp_path, content):
-    del content["checks"]["quality_lift"]["min_lower_bound"]
+    del content["checks"]["baseline_quality"]["margin"]
     del content["checks"]["lineage"]
     with pytest.raises(DataError) as raised:
         _load(tmp_path, content)
     assert "policy.yaml" in str(raised.value)
-    assert "checks.quality_lift.min_lower_bound: is missing" in str(raised.value)
+    assert "checks.baseline_quality.margin: is missing" in str(raised.value)
     assert "checks.lineage: is missing" in str(raised.value)
 
 
@@ -51,7 +56,10 @@ def test_a_missing_key_is_refused_with_file_and_key(tmp_path, content):
         ("drift", "max_share", "half"),
         ("data_volume", "min_events", -1),
         ("data_volume", "min_events", "1e4"),
-        ("quality_lift", "metric", "accuracy"),
+        ("baseline_quality", "metric", "accuracy"),
+        ("champion_quality", "mode", "better"),
+        ("drift", "floors", {"price": -1.0}),
+        ("calibration", "max_ratio", 0.5),
         ("train_serve_parity", "max_difference", -1e-5),
         ("lineage", "require_commit", "yes"),
     ],

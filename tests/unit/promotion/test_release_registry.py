@@ -52,12 +52,13 @@ def test_a_registered_release_can_be_listed_loaded_and_verified(registry, regist
 def test_a_release_carries_its_evidence(register):
     release = register("r1")
     kept = {path.name for path in (release.path / "evidence").iterdir()}
-    assert kept == {"drift.json", "evaluation.json", "lineage.json", "parity.json", "verdict.json"}
+    parts = ("conduct", "contents", "drift", "evaluation", "leaks", "lineage", "parity", "verdict")
+    assert kept == {f"{part}.json" for part in parts}
     assert release.lineage == lineage()
     assert release.verdict.passed
     assert release.manifest.metrics["ndcg"] == 0.37
-    # every file of the release and the five of the evidence
-    assert len(release.manifest.files) == 2 + 5
+    # every file of the release and the eight of the evidence
+    assert len(release.manifest.files) == 2 + 8
 
 
 def test_bentoml_reads_the_release_with_its_labels(register, settings):
@@ -183,7 +184,8 @@ def test_promotion_makes_the_champion_and_keeps_the_previous_one(registry, regis
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"), [({"drift": None}, "says fail: drift"), ({"events": 1}, "says not_enough_data")]
+    ("changes", "reason"),
+    [({"drift": None}, "says fail: data_quality: drift is unknown"), ({"events": 1}, "says not_enough_data")],
 )
 def test_a_blocked_release_is_registered_and_cannot_be_promoted(registry, register, changes, reason):
     register("r1", **changes)

@@ -91,3 +91,16 @@ def test_fitting_plan_follows_the_store_and_the_file(tmp_path: Path) -> None:
     with store.transaction() as tx:
         ViewAges((WIDER.signature,), (OWN.signature,)).write(tx)
     assert fit().views == (WIDER,)
+
+
+def test_plan_whose_file_has_gone_stays_in_force_and_one_that_never_was_is_told(tmp_path: Path) -> None:
+    store = MemoryStore("gone")
+    plan, path = FeaturePlan(views=(OWN,)), tmp_path / "feature_plan.json"
+    plan.save(path)
+    fit = FittingPlan(plan, path, store.reader())
+    assert fit() == plan
+    path.unlink()
+    assert fit() == plan
+    with pytest.raises(FileNotFoundError):
+        FittingPlan(plan, path, store.reader())()
+    store.close()

@@ -192,8 +192,21 @@ def test_store_that_is_slow_is_left_alone_after_three_times_and_asked_again_afte
     asked = stage.store.asked.total()
     assert stage.ask(user="u3").tier == "cached"
     assert stage.store.asked.total() == asked
+    stage.recommender.refresh()  # which can wait for the store
+    assert [stage.ask(user="u3").tier for _ in range(2)] == ["fewer", "cached"]
     stage.broken.slow.clear()
     stage.recommender.refresh()
+    assert stage.ask(user="u3").tier == "full"
+
+
+@pytest.mark.parametrize(("part", "tier"), [("ranker", "unranked"), ("index", "fewer")])
+def test_part_that_takes_as_long_as_a_list_may_is_left_out_at_once(stage: Stage, part: str, tier: str) -> None:
+    stage.broken.slow[part] = 101
+    stage.ask(user="u3")
+    stage.broken.slow.clear()
+    assert stage.ask(user="u3").tier == tier
+    assert stage.broken.calls[part] == 1
+    stage.timer.now += 6_000 * MS
     assert stage.ask(user="u3").tier == "full"
 
 

@@ -88,3 +88,12 @@ def test_answer_that_prefect_takes_sends_the_input():
     _runs([(200, {"status": "ACCEPT", "details": {}})], requests).answer("r1", {"decision": "approve"})
     assert requests[0].url.path.endswith("/flow_runs/r1/resume")
     assert json.loads(requests[0].content) == {"run_input": {"decision": "approve"}}
+
+
+def test_stop_schedules_switches_each_one_off():
+    requests = []
+    deployment = {"id": "d", "schedules": [{"id": "s1"}, {"id": "s2"}]}
+    _runs([(200, deployment), (204, None)], requests).stop_schedules("train/default")
+    paths = [request.url.path.removeprefix("/api") for request in requests[1:]]
+    assert paths == ["/deployments/d/schedules/s1", "/deployments/d/schedules/s2"]
+    assert [json.loads(request.content) for request in requests[1:]] == [{"active": False}] * 2

@@ -93,7 +93,7 @@ class ModelShop:
         self._items.refresh(self.clock.now_us())
         self.state = self._read_state(old)
         self._rules.refresh()
-        self.parts.breakers.online_store.close()
+        self.parts.breakers.online_store.try_again()
 
     def order(self, request: RecommendationRequest, limit: int | None = None) -> Order:
         """What one request is answered from.

@@ -70,9 +70,5 @@ def look_for(given: CandidatesInput) -> Found:
             without[name] = f"the {breaker.name} fails ({type(error).__name__}: {error})"
             breaker.failed(without[name])
             continue
-        took_ms = (given.now_ns() - began) / 1e6
-        if given.slow_ms is not None and took_ms > given.slow_ms:
-            breaker.failed(f"the {breaker.name} took {took_ms:.0f} ms, more than {given.slow_ms:.0f}")
-        else:
-            breaker.succeeded()
+        breaker.took((given.now_ns() - began) / 1e6, given.slow_ms)
     return Found(unite(tuple(given.quotas), retrieved), without)

@@ -8,22 +8,14 @@ import json
 import os
 import shutil
 import uuid
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from tastemaker.durable import replace_file
 from tastemaker.promotion.hashing import hash_tree
 from tastemaker.settings import Settings
 
-__all__ = ["CACHED", "KeptRun"]
+__all__ = ["KeptRun"]
 
-# A task with these is skipped when its `key` was done before: Prefect keeps its result, and shows it as Cached.
-CACHED: dict[str, Any] = {
-    "persist_result": True,
-    "cache_key_fn": lambda _context, parameters: parameters["key"],
-    "cache_expiration": timedelta(days=14),
-}
 _KEPT = 3
 
 
@@ -50,10 +42,9 @@ class KeptRun:
         """What training writes; checkpoints of its towers are beside it."""
         return self._work / "release"
 
-    @property
-    def reports_dir(self) -> Path:
-        """Reports about it."""
-        return self._work / "reports"
+    def reports_dir(self, window: str) -> Path:
+        """Reports about it, by the key of the data that it was looked at on."""
+        return self._work / f"reports-{window}"
 
     def step(self, name: str, further: str = "") -> str:
         """The cache key of a step.
