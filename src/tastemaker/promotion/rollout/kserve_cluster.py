@@ -96,13 +96,19 @@ class KubernetesCluster:
 
     def __init__(self, namespace: str, kubeconfig: str = "", timeout_s: float = 10.0) -> None:
         from kserve import KServeClient
+        from kubernetes import client
         from kubernetes.config import ConfigException
 
         self._namespace = namespace
+        # A configuration of its own: the SDK would put it where every client of this process takes it from.
+        configuration = client.Configuration() if kubeconfig else None
         try:
-            self._sdk = KServeClient(config_file=kubeconfig or None)
+            self._sdk = KServeClient(config_file=kubeconfig or None, client_configuration=configuration)
         except (ConfigException, OSError) as error:
             raise RolloutError(f"no way to the cluster: {error}; name a configuration, or run in a pod") from error
+        if configuration is not None:
+            own = client.ApiClient(configuration)
+            self._sdk.api_instance, self._sdk.core_api = client.CustomObjectsApi(own), client.CoreV1Api(own)
         self._timeout = timeout_s
 
     @property
