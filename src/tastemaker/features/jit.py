@@ -1,18 +1,20 @@
 """Compiled loops: one place that says how numba compiles them, and when compiled code is out of date."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from numba import njit
 from numba.core import config
-from numba.core.caching import UserProvidedCacheLocator
+from numba.core.caching import IndexDataCacheFile, UserProvidedCacheLocator
 
-__all__ = ["BesidePackage", "compiled"]
+__all__ = ["BesidePackage", "compiled", "in_turn"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,9 +37,32 @@ def compiled(function: Function) -> Function:
     """
     with _kept_by_sources():
         try:
-            return cast(Function, njit(nogil=True, cache=True)(function))
+            return cast(Function, in_turn(njit(nogil=True, cache=True)(function)))
         except RuntimeError:  # numba found nowhere to keep it
             return cast(Function, njit(nogil=True)(function))
+
+
+def in_turn(loop: Any) -> Any:
+    """Let processes that compile a loop at the same moment keep it one after the other.
+
+    Numba numbers the files of a loop's signatures by an index that it reads and writes without a lock: two processes
+    give two signatures one file, and whoever reads it calls code that was compiled for other arguments.
+    """
+    kept = loop._cache._cache_file  # numba has no public name for it
+    kept.__class__ = _InTurn
+    return loop
+
+
+class _InTurn(IndexDataCacheFile):  # type: ignore[misc]
+    def save(self: Any, key: Any, data: Any) -> None:
+        with (Path(self._cache_path) / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+            signatures: dict[Any, str] = self._load_index()
+            taken = set(signatures.values())
+            free = (self._data_name(number) for number in count(1))
+            signatures[key] = signatures.get(key) or next(name for name in free if name not in taken)
+            self._save_data(signatures[key], data)  # before the index names it
+            self._save_index(signatures)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
+from tastemaker.features.jit import in_turn
+
 __all__ = ["compiled", "in_threads"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,7 +21,7 @@ def compiled(function: Function) -> Function:
     promises. A loop calls compiled loops of its own file only, because numba looks at no other for changes.
     """
     try:
-        return cast(Function, njit(nogil=True, cache=True, fastmath=True)(function))
+        return cast(Function, in_turn(njit(nogil=True, cache=True, fastmath=True)(function)))
     except RuntimeError:  # numba found nowhere to keep it, as in a read-only image
         return cast(Function, njit(nogil=True, fastmath=True)(function))
 
