@@ -25,7 +25,7 @@ def test_two_who_keep_code_at_once_give_it_files_of_its_own(tmp_path, monkeypatc
     assert [kept.load(key) for key in "ab"] == ["code of a", "code of b"]
 
 
-def test_loops_are_kept_in_turn(tmp_path, monkeypatch):
+def test_loops_are_kept_in_turn():
     loop = compiled(lambda value: value + 1)
     assert isinstance(loop._cache._cache_file, _InTurn)
     assert loop(1) == 2
