@@ -114,6 +114,7 @@ def test_deploy_of_changed_flows_keeps_what_an_engineer_changed_in_the_ui(settin
         "check-drift/default": [(DEFAULT_SCHEDULES["check-drift/default"], True)],
         "retain/default": [],
         "promote/default": [("0 9 * * *", True)],
+        "watch-rollout/default": [(DEFAULT_SCHEDULES["watch-rollout/default"], True)],
     }
     assert found["check-drift/default"].paused
     assert not found["materialize/default"].paused

@@ -73,7 +73,7 @@ def test_train_flow_on_too_little_data_ends_blocked_with_its_evidence_in_sight(
     assert state.is_completed()
     assert state.name == "Blocked"
     assert "data_volume" in state.message
-    assert {"metrics", "verdict", "drift-report", "lineage", "leak-check"} <= set(artifacts)
+    assert {"metrics", "verdict", "drift-report", "lineage"} <= set(artifacts)  # too little was bought to check leaks
     assert "not enough data" in artifacts["verdict"].data
     registry = ReleaseRegistry(settings)
     (release,) = registry.list()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tastemaker.observability.alerts import waiting_alerts
+from tastemaker.observability.outbox import Waiting
 from tastemaker.promotion.rollout.policy import load_policy
 from tastemaker.promotion.rollout.state import Rollout, Transition
 from tastemaker.promotion.rollout.store import RolloutStore
@@ -41,12 +42,17 @@ def _taken_back(rollout_id: str) -> Rollout:
     )
 
 
+def _told_of_rollbacks(settings: Settings) -> list[Waiting]:
+    """What waits for Alertmanager, but for what every flow tells as it ends."""
+    return [one for one in waiting_alerts(settings) if one.alert.name == "ReleaseRolledBack"]
+
+
 def test_watch_without_any_rollout_ends_at_once(settings: Settings) -> None:
     from flows.watch import watch_rollout_flow
 
     state = watch_rollout_flow(return_state=True)
     assert (state.name, state.is_completed()) == ("NoRollout", True)
-    assert waiting_alerts(settings) == []
+    assert _told_of_rollbacks(settings) == []
 
 
 def test_watch_tells_of_a_rollback_once_and_of_the_next_one_again(settings: Settings) -> None:
@@ -57,16 +63,15 @@ def test_watch_tells_of_a_rollback_once_and_of_the_next_one_again(settings: Sett
         store.write(_taken_back("20240501t000000-r2"))
     state = watch_rollout_flow(return_state=True)
     assert (state.name, state.message) == ("Reverted", "r2, canary-50: clicks fell by half")
-    (told,) = waiting_alerts(settings)
-    assert told.alert.name == "ReleaseRolledBack"
+    (told,) = _told_of_rollbacks(settings)
     assert told.alert.summary == "r2 was taken back on local, r1 serves again: clicks fell by half"
 
     for path in (settings.observability_dir / "waiting").glob("*.json"):
         path.unlink()
     watch_rollout_flow(return_state=True)
-    assert waiting_alerts(settings) == []
+    assert _told_of_rollbacks(settings) == []
 
     with store.driving():
         store.write(_taken_back("20240502t000000-r2"))
     watch_rollout_flow(return_state=True)
-    assert len(waiting_alerts(settings)) == 1
+    assert len(_told_of_rollbacks(settings)) == 1
