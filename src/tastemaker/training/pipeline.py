@@ -42,6 +42,7 @@ __all__ = [
 
 Progress = Callable[[str], None]
 _HELD_OUT = 10
+_FEW_LISTS = 500  # none is spared for that
 
 
 def _silent(message: str) -> None:
@@ -195,6 +196,7 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
         ranking_set = replace(ranking_set, labels=ranking_set.labels[:, :, happened])
     positions = ranking_set.positions if ranking_set.positions.any() else None
     held_out = np.arange(len(ranking_set.labels)) % _HELD_OUT == _HELD_OUT - 1
+    held_out &= len(held_out) >= _FEW_LISTS
     lists, validation = (
         RankingLists(
             ranking_set.features[part],
@@ -207,7 +209,7 @@ def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
     ranker = train_ranker(
         lists,
         parameters,
-        validation=validation if len(validation.useful) else None,
+        validation=validation if len(validation.useful) and len(held_out) >= _FEW_LISTS else None,
         seed=run.seed,
         progress=run.progress,
     )
