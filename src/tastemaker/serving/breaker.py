@@ -7,7 +7,7 @@ from typing import Final
 
 __all__ = ["CircuitBreaker"]
 
-_HOPELESS: Final = 40  # times as long as is slow: nobody else need find that out
+_HOPELESS: Final = 4  # times as long as is slow: nobody else need find that out
 
 
 class CircuitBreaker:

@@ -135,13 +135,16 @@ class Recommender:
         return row >= 0 and catalogue.items[row] is not None
 
     def warm_up(self) -> None:
-        """Run every stage once, so that no request pays for what happens only the first time."""
+        """Run every stage once, so that no request pays for what happens only the first time.
+
+        Nobody waits for these lists: that compilers make them late tells nothing of what they depend on.
+        """
         state, now_us = self._state, self._clock.now_us()
         warm_up(self._parts, state, now_us)
         ids = state.catalogue.item_ids[:2]
         for request in trial_requests(self.recipes, ids[:1]):
-            self.answer(request)
-        order = self._order(RecommendationRequest(session=VISIT), 0.0)
+            self._answer(self._order(request, timed=False))
+        order = self._order(RecommendationRequest(session=VISIT), timed=False)
         known = GivenHistory(self._reader, trial_history(ids), now_us)
         self._answered(order, whole_list(replace(self._parts, reader=known), order))
         self._lists = CachedLists()  # nobody has asked for those
@@ -193,7 +196,10 @@ class Recommender:
         Raises:
             ApiProblem: the request is not what its surface needs.
         """
-        order = self._order(request, waited_ms)
+        return self._answer(self._order(request, timed=self._timed, waited_ms=waited_ms))
+
+    def _answer(self, order: Order) -> tuple[RecommendationResponse, ListRecord]:
+        request = order.request
         try:
             made = whole_list(self._parts, order)
         except Unreachable as error:
@@ -212,14 +218,14 @@ class Recommender:
             request: for whom and how many.
             why: why no higher tier answers.
         """
-        order = self._order(request, 0.0)
+        order = self._order(request, timed=self._timed)
         return self._answered(order, self._at_hand(order, why))
 
-    def _order(self, request: RecommendationRequest, waited_ms: float) -> Order:
+    def _order(self, request: RecommendationRequest, *, timed: bool, waited_ms: float = 0.0) -> Order:
         recipe = check_request(request, self.recipes)
         state, now_us = self._state, self._clock.now_us()
         excluded = state.catalogue.rows(request.exclude) if request.exclude else NO_ROWS
-        total_ms = max(0.0, recipe.budget.total - waited_ms) if self._timed else None
+        total_ms = max(0.0, recipe.budget.total - waited_ms) if timed else None
         too_old = self._now_ns() - self._refreshed_ns > self._stale_after_ns
         return Order(
             uuid.uuid4().hex,
@@ -231,7 +237,7 @@ class Recommender:
             now_us,
             StageClock(total_ms, self._now_ns),
             stale=self._items.views if too_old else (),
-            timed=self._timed,
+            timed=timed,
         )
 
     def _at_hand(self, order: Order, why: str) -> Made:

@@ -210,6 +210,14 @@ def test_part_that_takes_as_long_as_a_list_may_is_left_out_at_once(stage: Stage,
     assert stage.ask(user="u3").tier == "full"
 
 
+@pytest.mark.parametrize("part", ["ranker", "index", "store"])
+def test_part_that_is_slow_while_it_warms_up_is_not_left_out_of_the_first_list(stage: Stage, part: str) -> None:
+    stage.broken.slow[part] = 1_500
+    stage.recommender.warm_up()
+    stage.broken.slow.clear()
+    assert stage.ask(user="u3").tier == "full"
+
+
 def test_store_that_takes_most_of_the_budget_leaves_fewer_candidates(stage: Stage) -> None:
     home = stage.recommender.recipes["home"]
     few = home.model_copy(update={"budget": home.budget.model_copy(update={"fewer_candidates": 7})})

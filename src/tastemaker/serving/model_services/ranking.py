@@ -1,5 +1,7 @@
 """Ranking alone: from a shopper and some items to the items in order."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tastemaker.retrieval.blend import Blend
@@ -14,7 +16,7 @@ from tastemaker.serving.recipe import SOURCES
 from tastemaker.serving.requests import check_request, trial_requests
 from tastemaker.serving.stages.context import Asked
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
-from tastemaker.serving.warm_up import warm_up
+from tastemaker.serving.warm_up import trial_history, warm_up
 
 __all__ = ["RankingModel", "no_index"]
 
@@ -62,7 +64,9 @@ class RankingModel:
         items = tuple(ToRank(item_id=item_id) for item_id in state.catalogue.item_ids[:2])
         for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
             asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
-            self.answer(RankingRequest(candidates=items, **asked))
+            for history in (None, tuple(trial_history(state.catalogue.item_ids[:2]))):
+                ranking = RankingRequest(candidates=items, history=history, **asked)
+                self._answer(ranking, replace(self._shop.order(ranking.as_list()), timed=False))
 
     def check(self, request: RankingRequest, where: str = "") -> None:
         """Check what only recipes and sources know.
@@ -88,7 +92,10 @@ class RankingModel:
         Raises:
             ApiProblem: the request is not what its surface needs.
         """
-        shop, order = self._shop, self._shop.order(request.as_list())
+        return self._answer(request, self._shop.order(request.as_list()))
+
+    def _answer(self, request: RankingRequest, order: Order) -> RankedItems:
+        shop = self._shop
         candidates, unknown = _blend(request, order)
         asked, why = shop.ask(order, request, last="features" not in order.recipe.stages)
         features = ShopperFeatures(asked.shopper, {})

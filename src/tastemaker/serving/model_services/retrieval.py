@@ -1,5 +1,7 @@
 """Retrieval alone: from a shopper to the candidates of all sources, within the rules."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tastemaker.retrieval.blend import Blend
@@ -10,7 +12,7 @@ from tastemaker.serving.model_services.contract import Asking, RetrievalRequest,
 from tastemaker.serving.model_services.shop import ModelShop
 from tastemaker.serving.pipeline import filtered_candidates
 from tastemaker.serving.requests import check_request, trial_requests
-from tastemaker.serving.warm_up import warm_up
+from tastemaker.serving.warm_up import trial_history, warm_up
 
 __all__ = ["RetrievalModel"]
 
@@ -40,7 +42,9 @@ class RetrievalModel:
         warm_up(self._shop.parts, state, self._shop.clock.now_us())
         for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
             asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
-            self.answer(RetrievalRequest(**asked))
+            for history in (None, tuple(trial_history(state.catalogue.item_ids[:2]))):
+                retrieval = RetrievalRequest(history=history, **asked)
+                self._answer(retrieval, replace(self._shop.order(retrieval.as_list()), timed=False))
 
     def check(self, request: RetrievalRequest, where: str = "") -> None:
         """Check what only recipes know.
@@ -56,7 +60,10 @@ class RetrievalModel:
         Raises:
             ApiProblem: the request is not what its surface needs.
         """
-        shop, order = self._shop, self._shop.order(request.as_list(), request.limit)
+        return self._answer(request, self._shop.order(request.as_list(), request.limit))
+
+    def _answer(self, request: RetrievalRequest, order: Order) -> RetrievedCandidates:
+        shop = self._shop
         asked, why_unknown = shop.ask(order, request, last=True)
         shopper, catalogue = asked.shopper, order.state.catalogue
         if shopper.known:
