@@ -5,6 +5,8 @@ BIN := .venv/bin
 export TF_USE_LEGACY_KERAS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 export BENTOML_DO_NOT_TRACK := True
+# Loops are compiled once for all homes and all Bentos, which otherwise keep them each for itself.
+export NUMBA_CACHE_DIR := $(or $(NUMBA_CACHE_DIR),$(CURDIR)/.cache/compiled)
 
 .PHONY: help setup demo test e2e e2e-k8s lint format lock bench monitoring clean
 
