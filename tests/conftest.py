@@ -30,12 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `make test`, which runs two processes: files stay whole, and one process has all that start a stack."""
+    """For `make test`, which runs two processes: files stay whole, and so do all that start a stack.
+
+    The tests of contracts stay together as well: they share a trained release and its Bentos.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "servers" if file.startswith(("tests/e2e/", "tests/contract/", "tests/k8s/")) else file
+            if file.startswith((_WITH_PROCESSES, "tests/k8s/")):
+                return "stacks"
+            return "contracts" if file.startswith("tests/contract/") else file
 
     return Scheduling(config, log)
