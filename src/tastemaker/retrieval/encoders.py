@@ -118,7 +118,7 @@ class _Exported:
         def ask(*asked: Any) -> Any:
             return tower.ask(*asked)
 
-        self._ask = tf.function(ask, input_signature=signature).get_concrete_function()
+        self._ask = tf.function(ask, input_signature=signature, autograph=False).get_concrete_function()
 
     def __call__(
         self,

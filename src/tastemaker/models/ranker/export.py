@@ -33,7 +33,7 @@ def export_ranker(ranker: Ranker, batch: int, path: Path) -> None:
         raise DataError("a ranker is exported by the process that trained it; this one was loaded from a directory")
 
     @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec((batch, len(ranker.names)), tf.float32, "features")]
+        input_signature=[tf.TensorSpec((batch, len(ranker.names)), tf.float32, "features")], autograph=False
     )
     def score(features: Any) -> Any:
         return trained.combined(features)

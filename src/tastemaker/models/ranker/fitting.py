@@ -85,8 +85,10 @@ class Fitting:
         # Not the model's own, by compiling it: what is saved would hold the optimiser's state as well.
         self._optimizer = keras.optimizers.AdamW(parameters.learning_rate, weight_decay=parameters.weight_decay)
         self._optimizer.exclude_from_weight_decay(var_names=["start_factor", "bias"])
-        self._step = tf.function(self._train_step, input_signature=[specs])
-        self._logits = tf.function(model, input_signature=[tf.TensorSpec((None, lists.features.shape[2]))])
+        self._step = tf.function(self._train_step, input_signature=[specs], autograph=False)
+        self._logits = tf.function(
+            model, input_signature=[tf.TensorSpec((None, lists.features.shape[2]))], autograph=False
+        )
 
     def run(self) -> None:
         """Train, and leave the best weights in the model."""

@@ -54,9 +54,9 @@ class ScoringModule(tf.Module):  # type: ignore[misc, name-defined]
 
         self._combine = combine
         spec = tf.TensorSpec((None, len(names)), tf.float32, "features")
-        self.logits = tf.function(self._logits, input_signature=[spec])
-        self.score = tf.function(self.combined, input_signature=[spec])
-        self.contributions = tf.function(self._contributions, input_signature=[spec])
+        self.logits = tf.function(self._logits, input_signature=[spec], autograph=False)
+        self.score = tf.function(self.combined, input_signature=[spec], autograph=False)
+        self.contributions = tf.function(self._contributions, input_signature=[spec], autograph=False)
 
     def combined(self, features: Any) -> Any:
         """Combined score, float32 ``[n]``."""

@@ -55,7 +55,7 @@ class QueryTower(tf.Module):  # type: ignore[misc, name-defined]
         else:
             signature += [specification("rows", tf.int32, wide), specification("weights", tf.float32, wide)]
             signature += [specification("users", tf.int32, [])]
-        self.ask = tf.function(sequences if ordered else bags, input_signature=signature)
+        self.ask = tf.function(sequences if ordered else bags, input_signature=signature, autograph=False)
 
 
 class ContentTower(tf.Module):  # type: ignore[misc, name-defined]
@@ -90,6 +90,7 @@ class ContentTower(tf.Module):  # type: ignore[misc, name-defined]
         shapes = {name: values.shape[1] for name, values in tower.known.items()}
         self.ask = tf.function(
             content,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None], tf.int32, name="rows"),
                 tf.TensorSpec([None, shapes["tokens"]], tf.int32, name="tokens"),

@@ -40,8 +40,8 @@ class Stepper:
             self.shadow = [self._beside(variable.read_value()) for variable in self.variables]
         # One compiled program per shape; XLA fuses the softmax over the catalogue, which is most of the work.
         # Collective operations between replicas do not compile.
-        self._one = tf.function(self._step, jit_compile=parameters.compiled)
-        self._many = tf.function(self._on_replicas)
+        self._one = tf.function(self._step, jit_compile=parameters.compiled, autograph=False)
+        self._many = tf.function(self._on_replicas, autograph=False)
 
     @staticmethod
     def _beside(value: Any) -> Any:
