@@ -46,6 +46,19 @@ def small_release() -> tuple[Settings, Path]:
     return train_small_release(home, Path(__file__).parents[2])
 
 
+def copy_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:
+    """The shared release and its platform home once more, for a test that changes them.
+
+    Returns:
+        Settings of the copy, and its release's directory.
+    """
+    settings, release = small_release()
+    shutil.copytree(settings.home, home)
+    return settings.model_copy(update={"home": home, "repository": repository}), home / release.relative_to(
+        settings.home
+    )
+
+
 def train_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:
     """A platform home with lake, plan, online store and a release.
 

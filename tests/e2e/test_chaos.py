@@ -16,7 +16,7 @@ from benchmarks.chaos_stack import ChaosStack, chaos_stack
 from benchmarks.chaos_table import DEGRADED, Row
 from tastemaker.broker.node import uses_standin
 from tastemaker.settings import Settings
-from tests.contract.served_release import train_small_release
+from tests.contract.served_release import copy_small_release
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -29,7 +29,7 @@ DEADLINE_MS = 1_000.0
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
     if uses_standin(Settings(repository=REPOSITORY)):
         pytest.skip("the stand-in broker is not what is broken here; Apache Kafka needs Java and `make setup`")
-    settings, release = train_small_release(tmp_path_factory.mktemp("chaos") / "home", REPOSITORY)
+    settings, release = copy_small_release(tmp_path_factory.mktemp("chaos") / "home", REPOSITORY)
     offset = {"repository": REPOSITORY, "clock_offset_us": settings.clock_offset_us}
     with chaos_stack(settings.home, release, **offset) as stack:
         stack.add_recommender("recommender")

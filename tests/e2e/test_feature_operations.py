@@ -29,7 +29,7 @@ from tastemaker.lake.tables import Lake
 from tastemaker.release.files import PLAN
 from tastemaker.settings import Settings
 from tastemaker.stack.rebuild import read_build
-from tests.contract.served_release import train_small_release
+from tests.contract.served_release import copy_small_release
 from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -166,7 +166,7 @@ class Shoppers(threading.Thread):
 def platform(tmp_path: Path) -> Iterator[Platform]:
     repository = tmp_path / "repository"
     shutil.copytree(REPOSITORY / "feature_repo", repository / "feature_repo")
-    trained, release = train_small_release(tmp_path / "home", repository)
+    trained, release = copy_small_release(tmp_path / "home", repository)
     settings = own_ports(trained.model_copy(update={"repository": repository, "kafka_bootstrap_servers": ""}))
     made = Platform(settings, release, tmp_path)
     yield made

@@ -22,7 +22,7 @@ from tastemaker.promotion.champion import Champion, locked, write_champion
 from tastemaker.serving.contract import ServedList
 from tastemaker.settings import Settings
 from tastemaker.stack.components import process_env
-from tests.contract.served_release import train_small_release
+from tests.contract.served_release import copy_small_release
 from tests.e2e.own_ports import own_ports
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -133,7 +133,7 @@ class Shoppers(threading.Thread):
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    trained, release = train_small_release(tmp_path / "home", REPOSITORY)
+    trained, release = copy_small_release(tmp_path / "home", REPOSITORY)
     copytree(release, tmp_path / "release")
     settings = own_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
     made = Served(settings, tmp_path)

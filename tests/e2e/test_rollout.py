@@ -9,7 +9,7 @@ import pytest
 from tastemaker.promotion.rollout.local_target import LocalTarget, ask_recommender
 from tastemaker.promotion.rollout.target import Split
 from tastemaker.release.split import assigned
-from tests.contract.served_release import train_small_release
+from tests.contract.served_release import copy_small_release
 from tests.e2e.own_ports import own_ports
 from tests.e2e.test_release_swap import REPOSITORY, Served, Shoppers, _wait
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 @pytest.fixture
 def served(tmp_path: Path):
-    trained, release = train_small_release(tmp_path / "home", REPOSITORY)
+    trained, release = copy_small_release(tmp_path / "home", REPOSITORY)
     copytree(release, tmp_path / "release")
     settings = own_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
     made = Served(settings, tmp_path)
