@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from prefect.states import State
 
-from tastemaker.observability.alert import Alert
 from tastemaker.observability.alerts import post_alert, resolve_alert
+from tastemaker.observability.flow_alerts import failed_alert
 from tastemaker.observability.telling import tell_success
 from tastemaker.settings import Settings
 
-__all__ = ["DUE", "HOOKS", "failed_alert"]
+__all__ = ["DUE", "HOOKS"]
 
 # Within how long after a success the next one is due: the interval of the default schedule, and some room.
 DUE: Final = {
@@ -20,20 +20,6 @@ DUE: Final = {
     "watch-rollout": timedelta(minutes=30),
     "retain": timedelta(hours=26),
 }
-
-
-def failed_alert(flow: str, summary: str = "", **annotations: str) -> Alert:
-    """The alert ``FlowFailed`` of one flow."""
-    return Alert(
-        name="FlowFailed",
-        severity="ticket",
-        owner="ml",
-        component="flows",
-        labels={"flow": flow},
-        summary=summary or f"the last run of the flow {flow} failed",
-        action="Open the run: its log and the state of each task say why. A retry goes on from what is kept.",
-        annotations=annotations,
-    )
 
 
 def _failed(flow: Any, flow_run: Any, state: State[Any]) -> None:

@@ -6,8 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["locked", "replace_file", "sync_directory"]
+import msgspec
+
+from tastemaker.errors import DataError
+
+__all__ = ["locked", "read_record", "replace_file", "sync_directory"]
+
+Record = TypeVar("Record")
 
 
 @contextmanager
@@ -31,6 +38,25 @@ def replace_file(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def read_record(path: Path, record: type[Record], remedy: str) -> Record | None:
+    """Read a JSON file that is replaced as a whole; None where there is none. Safe while another process replaces it.
+
+    Args:
+        path: of the file.
+        record: what it holds.
+        remedy: what to do about a file that does not read, for the error.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=record)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{path} is damaged ({error}); {remedy}") from error
 
 
 def sync_directory(directory: Path) -> None:

@@ -26,7 +26,8 @@ from tastemaker.cli.app import app
 from tastemaker.errors import StackError
 from tastemaker.observability.alertmanager import Alertmanager
 from tastemaker.observability.alerts import post_alert, send_waiting, waiting_alerts
-from tastemaker.observability.telling import alert_of_a_test, tell_drift, tell_gate
+from tastemaker.observability.flow_alerts import alert_of_a_test
+from tastemaker.observability.telling import tell_drift, tell_gate
 from tastemaker.serving.metrics import ServingMetrics
 from tastemaker.settings import Settings
 from tastemaker.stack.components import local_components

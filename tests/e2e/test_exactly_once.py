@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,7 @@ from tastemaker.lake.offsets import committed_offsets
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 from tastemaker.stream.lock import writer_lock
+from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -56,13 +57,6 @@ PLAN = FeaturePlan(
 )
 
 
-def _wait(what: str, condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, f"still waiting for {what}"
-        time.sleep(0.05)
-
-
 class Processes:
     """The stack's processes, started and killed by hand."""
 
@@ -76,7 +70,7 @@ class Processes:
         with (self._logs / f"{module}.log").open("ab") as log:
             command = [sys.executable, "-m", f"tastemaker.{module}"]
             self._running[module] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-        _wait(f"{module} (see {self._logs})", lambda: self._is_ready(module))
+        wait_for(f"{module} (see {self._logs})", lambda: self._is_ready(module))
 
     def _is_ready(self, module: str) -> bool:
         assert self._running[module].poll() is None, (self._logs / f"{module}.log").read_text()[-2_000:]
@@ -206,7 +200,7 @@ def _dead_letters(settings: Settings, wanted: int) -> list[DeadLetter]:
             letters.extend(decode_dead_letter(r.value or b"") for r in consumer.poll(200, 100))
             return len(letters) >= wanted
 
-        _wait("dead letters", read)
+        wait_for("dead letters", read)
         return letters
     finally:
         consumer.close()
@@ -227,16 +221,18 @@ def test_every_accepted_event_counts_once_though_worker_and_broker_are_killed(se
     killed_at: list[int] = []
     for victim in ("stream.worker", "broker.node", "stream.worker"):
         before = len(sender.accepted)
-        _wait("more events", lambda before=before: len(sender.accepted) >= before + 1_000 or sender.problem is not None)
+        wait_for(
+            "more events", lambda before=before: len(sender.accepted) >= before + 1_000 or sender.problem is not None
+        )
         if victim == "stream.worker":
             # In the middle: something is in the lake, and something is not.
-            _wait("the lake", lambda: sum(_lake_positions(lake).values()) > (killed_at[-1] if killed_at else 0))
+            wait_for("the lake", lambda: sum(_lake_positions(lake).values()) > (killed_at[-1] if killed_at else 0))
         killed_at.append(sum(_lake_positions(lake).values()))
         processes.kill(victim)
         time.sleep(0.5)
         processes.start(victim)
     before = len(sender.accepted)
-    _wait("events after the last kill", lambda: len(sender.accepted) >= before + 1_000 or sender.problem is not None)
+    wait_for("events after the last kill", lambda: len(sender.accepted) >= before + 1_000 or sender.problem is not None)
     sender.enough.set()
     sender.join(30)
     assert sender.problem is None
@@ -250,7 +246,7 @@ def test_every_accepted_event_counts_once_though_worker_and_broker_are_killed(se
     producer.close()
 
     ends = _ends(settings)
-    _wait("the lake to have everything", lambda: _lake_positions(lake) == ends)
+    wait_for("the lake to have everything", lambda: _lake_positions(lake) == ends)
     assert all(position < sum(ends.values()) for position in killed_at)
 
     with lake.connect() as duck:

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from tastemaker.settings import Settings
 from tastemaker.stack.rebuild import read_build
 from tests.contract.served_release import copy_small_release
 from tests.e2e.own_ports import own_ports
+from tests.e2e.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -50,13 +50,6 @@ settings = Settings.from_env()
 app = create_app(lambda settings: open_recommender(settings, Path(sys.argv[1])))
 uvicorn.run(app, host=settings.host, port=settings.recommender_port, log_level="warning")
 """
-
-
-def _wait(what: str, condition: Callable[[], object], seconds: float = 90.0, pause_s: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(pause_s)
 
 
 class Platform:
@@ -86,7 +79,7 @@ class Platform:
                     [sys.executable, *self._commands[part]], env=env, stdout=log, stderr=log
                 )
         for part in parts:
-            _wait(f"{part} (see {self._logs})", lambda part=part: self._ready(part))
+            wait_for(f"{part} (see {self._logs})", lambda part=part: self._ready(part))
 
     def _ready(self, part: str) -> bool:
         assert self._running[part].poll() is None, (self._logs / f"{part}.log").read_text()[-2_000:]
@@ -214,7 +207,7 @@ def test_new_features_are_built_through_a_kill_while_lists_are_served(platform: 
     platform.start("worker", "collector", "recommender")
     shoppers = Shoppers(platform)
     shoppers.start()
-    _wait("first lists", lambda: shoppers.lists > 20)
+    wait_for("first lists", lambda: shoppers.lists > 20)
 
     _declare_new_features(settings.repository)
     stale = platform.run("features", "status")
@@ -225,13 +218,13 @@ def test_new_features_are_built_through_a_kill_while_lists_are_served(platform: 
     assert shoppers.lists > before  # Feast takes seconds
 
     views = {view for view, *_ in NEW}
-    _wait("one view to be built, and not all", lambda: 0 < len(read_build(settings).views) < len(views), 200.0, 0.0)
+    wait_for("one view to be built, and not all", lambda: 0 < len(read_build(settings).views) < len(views), 200.0, 0.0)
     platform.kill("worker")
     left = set(read_build(settings).views)
     assert left
     assert left < views  # what was built is kept, and the rest waits
     before = shoppers.lists
-    _wait("lists without a worker", lambda: shoppers.lists > before + 10)
+    wait_for("lists without a worker", lambda: shoppers.lists > before + 10)
     building = platform.run("features", "status")
     assert len(re.findall(r"building", building.stdout)) == len(left), building.stdout
 
@@ -251,10 +244,10 @@ def test_new_features_are_built_through_a_kill_while_lists_are_served(platform: 
 
     count = bought()
     platform.buy("proof", "u1", item)
-    _wait("the purchase to be in a served feature", lambda: bought() >= count + 1)
+    wait_for("the purchase to be in a served feature", lambda: bought() >= count + 1)
     live_from = settings.clock.now()
     before = shoppers.lists
-    _wait("lists over the new rows", lambda: shoppers.lists > before + 20)
+    wait_for("lists over the new rows", lambda: shoppers.lists > before + 20)
     shoppers.enough.set()
     shoppers.join(60)
     assert shoppers.problems == []
@@ -264,8 +257,8 @@ def test_new_features_are_built_through_a_kill_while_lists_are_served(platform: 
             ((rows,),) = duck.execute(f"SELECT count(*) FROM {table} WHERE {names.OFFSET} >= 0").fetchall()
         return int(rows)
 
-    _wait("the lake to have all purchases", lambda: in_lake(names.TABLE_EVENTS) == shoppers.bought + 1)
-    _wait("the lake to have all lists", lambda: in_lake(names.TABLE_SERVED_LISTS) >= shoppers.lists)
+    wait_for("the lake to have all purchases", lambda: in_lake(names.TABLE_EVENTS) == shoppers.bought + 1)
+    wait_for("the lake to have all lists", lambda: in_lake(names.TABLE_SERVED_LISTS) >= shoppers.lists)
     plan = FeaturePlan.load(settings.plan_path)
     at_us = settings.clock.now_us()
     for name, _, _, feature in NEW:

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,19 +16,12 @@ from tastemaker.stack.components import local_components
 from tastemaker.stack.flow_runs import FlowRuns
 from tastemaker.stack.supervisor import Supervisor
 from tests.e2e.own_ports import own_ports
+from tests.e2e.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PREFECT = ("prefect-server", "flows", "prefect-worker")
 LEAKS, TRAIN = "look for features that know the label", "train two-tower and ranker"
-
-
-def _wait(what: str, condition: Callable[[], Any], seconds: float = 240.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +56,7 @@ def test_a_killed_worker_and_its_run_make_room_for_the_next_run_which_goes_on(
     runs = FlowRuns(settings.prefect_url)
     parameters = {"promote": False, "seed": 1}
     first = runs.start("train/default", parameters)
-    _wait("the training", lambda: runs.read(first).tasks.get(TRAIN) == "Running")
+    wait_for("the training", lambda: runs.read(first).tasks.get(TRAIN) == "Running")
     worker = next(status.pid for status in supervisor.statuses() if status.name == "prefect-worker")
     holder = _holder(settings)
     assert worker is not None
@@ -76,9 +67,9 @@ def test_a_killed_worker_and_its_run_make_room_for_the_next_run_which_goes_on(
 
     # Prefect believes in the first run, and keeps the second one waiting, until no heartbeat came for 90 s.
     assert runs.read(first).state_name == "Running"
-    _wait("the dead run to be noticed", lambda: runs.read(first).state_type == "CRASHED")
+    wait_for("the dead run to be noticed", lambda: runs.read(first).state_type == "CRASHED")
     assert runs.read(second).state_type != "COMPLETED"
-    done = _wait("the second run", lambda: (run := runs.read(second)).is_final and run)
+    done = wait_for("the second run", lambda: (run := runs.read(second)).is_final and run)
     # 4,320 events and 40 customers are too few for the default policy.
     assert (done.state_name, done.tasks[LEAKS]) == ("Blocked", "Cached")
     assert len(ReleaseRegistry(settings).list()) == 1
@@ -92,16 +83,16 @@ def test_a_run_that_is_killed_after_training_leaves_the_release_to_the_next_one(
     parameters = {"promote": False, "seed": 2}
     first = runs.start("train/default", parameters)
     known = set((settings.home / "training").glob("*/trained.json"))
-    kept = _wait("the trained release", lambda: set((settings.home / "training").glob("*/trained.json")) - known)
+    kept = wait_for("the trained release", lambda: set((settings.home / "training").glob("*/trained.json")) - known)
     holder = _holder(settings)
     assert holder is not None
     os.kill(holder, signal.SIGKILL)
     # The worker sees it die, and says so at once.
-    _wait("the kill to be noticed", lambda: runs.read(first).state_type == "CRASHED", 60)
+    wait_for("the kill to be noticed", lambda: runs.read(first).state_type == "CRASHED", 60)
     files = json.loads(kept.pop().read_text())
 
     second = runs.start("train/default", parameters)
-    done = _wait("the second run", lambda: (run := runs.read(second)).is_final and run)
+    done = wait_for("the second run", lambda: (run := runs.read(second)).is_final and run)
     assert done.state_name == "Blocked"
     assert "a run before this one had trained it already" in _log(settings, second)
     newest = ReleaseRegistry(settings).list()[0]

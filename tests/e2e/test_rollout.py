@@ -1,33 +1,23 @@
 """The recommender's own process with a release on trial: who gets it, what nobody sees, and the way back under load."""
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
 from tastemaker.promotion.rollout.local_target import LocalTarget, ask_recommender
 from tastemaker.promotion.rollout.target import Split
 from tastemaker.release.split import assigned
-from tests.contract.served_release import copy_small_release
-from tests.e2e.own_ports import own_ports
-from tests.e2e.test_release_swap import REPOSITORY, Served, Shoppers, _wait
+from tests.e2e.served_releases import Served, Shoppers, served_releases
+from tests.e2e.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
-def served(tmp_path: Path):
-    trained, release = copy_small_release(tmp_path / "home", REPOSITORY)
-    copytree(release, tmp_path / "release")
-    settings = own_ports(trained.model_copy(update={"kafka_bootstrap_servers": "", "recommender_grpc_port": 0}))
-    made = Served(settings, tmp_path)
-    try:
-        made.start(tmp_path / "release")
+def served(tmp_path: Path) -> Iterator[Served]:
+    with served_releases(tmp_path) as made:
         yield made
-    finally:
-        made.close()
-    shutil.rmtree(tmp_path / "home", ignore_errors=True)
 
 
 def test_a_trial_goes_forth_and_back_under_load_without_a_failed_request(served):
@@ -43,7 +33,7 @@ def test_a_trial_goes_forth_and_back_under_load_without_a_failed_request(served)
         """Lists that were asked for once the split was in force."""
         target.apply(split)
         marks = [len(shopper.answers) + 1 for shopper in shoppers]  # each may have one under way
-        _wait("lists", lambda: all(len(s.answers) > mark + 25 for s, mark in zip(shoppers, marks, strict=True)))
+        wait_for("lists", lambda: all(len(s.answers) > mark + 25 for s, mark in zip(shoppers, marks, strict=True)))
         return [answer for s, mark in zip(shoppers, marks, strict=True) for _, answer in list(s.answers)[mark:]]
 
     assert {answer["release"] for answer in after(Split("r1", "r2", 0.0, shadow=True))} == {"r1"}
@@ -61,7 +51,7 @@ def test_a_trial_goes_forth_and_back_under_load_without_a_failed_request(served)
     assert {status for shopper in shoppers for status, _ in shopper.answers} == {200}
     assert all(len(answer["items"]) == 5 for answer in answered())
 
-    _wait("the log", lambda: {answer["request_id"] for answer in answered()} <= set(_ids(served)))
+    wait_for("the log", lambda: {answer["request_id"] for answer in answered()} <= set(_ids(served)))
     logged = _ids(served)
     shadows = [one for one in logged.values() if one.shadow_of]
     assert shadows

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -20,18 +20,12 @@ from tastemaker.settings import Settings
 from tastemaker.stack import processes
 from tastemaker.stack.record import ComponentRecord, StackRecord, read_stack
 from tests.e2e.own_ports import own_ports
+from tests.e2e.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 ITEMS = [f"item-{n}" for n in range(5)]
 LASTING = ("kafka", "collector", "worker", "worker-2", "prefect-server", "prefect-worker", "reports")
-
-
-def _wait(what: str, condition: Callable[[], object], seconds: float = 180.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting for {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -109,7 +103,7 @@ class Sender:
 def test_up_every_killed_process_comes_back_and_no_accepted_event_is_lost_or_doubled(
     settings: Settings, stack: subprocess.Popen[bytes]
 ) -> None:
-    _wait("the stack", lambda: _ready(settings, (*LASTING, "topics", "flows")))
+    wait_for("the stack", lambda: _ready(settings, (*LASTING, "topics", "flows")))
     assert _part(settings, "recommender").state == "waiting"  # there is no release yet
     items = [{"item_id": item, "title": item, "created_at": "2020-01-01T00:00:00Z"} for item in ITEMS]
     assert httpx.post(f"{settings.collector_url}/v1/items", json=items, timeout=15).status_code == 202
@@ -119,11 +113,11 @@ def test_up_every_killed_process_comes_back_and_no_accepted_event_is_lost_or_dou
             before = _part(settings, name)
             assert before.pid is not None
             os.kill(before.pid, signal.SIGKILL)
-            _wait(f"{name} to die", lambda name=name, pid=before.pid: _part(settings, name).pid != pid)
-            _wait(f"{name} to come back", lambda: _ready(settings, LASTING))
+            wait_for(f"{name} to die", lambda name=name, pid=before.pid: _part(settings, name).pid != pid)
+            wait_for(f"{name} to come back", lambda: _ready(settings, LASTING))
             assert _part(settings, name).restarts > before.restarts
         survived = len(sender.accepted)
-        _wait("events after the last kill", lambda: len(sender.accepted) > survived + 50)
+        wait_for("events after the last kill", lambda: len(sender.accepted) > survived + 50)
     accepted = set(sender.accepted)
 
     def in_lake() -> list[tuple[str, str]]:
@@ -133,7 +127,7 @@ def test_up_every_killed_process_comes_back_and_no_accepted_event_is_lost_or_dou
             ).fetchall()
         return rows
 
-    _wait("the lake to have every accepted event", lambda: accepted <= {row[0] for row in in_lake()}, 30)
+    wait_for("the lake to have every accepted event", lambda: accepted <= {row[0] for row in in_lake()}, 30)
     time.sleep(2)  # whatever would come twice has come by now: the worker flushes every second
     rows = in_lake()
     assert len(rows) == len({row[0] for row in rows})

@@ -3,9 +3,15 @@
 import os
 import threading
 
+import msgspec
 import pytest
 
-from tastemaker.durable import locked, replace_file
+from tastemaker.durable import locked, read_record, replace_file
+from tastemaker.errors import DataError
+
+
+class Pointer(msgspec.Struct):
+    release: str
 
 
 def test_replaced_file_has_the_new_content_and_is_its_owners_alone(tmp_path):
@@ -46,3 +52,18 @@ def test_second_holder_of_a_lock_waits_for_the_first(tmp_path):
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second"]
+
+
+def test_record_is_none_before_it_is_written_and_then_what_was_written(tmp_path):
+    path = tmp_path / "pointer.json"
+    assert read_record(path, Pointer, "remove it") is None
+    replace_file(path, msgspec.json.encode(Pointer("r1")))
+    assert read_record(path, Pointer, "remove it") == Pointer("r1")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"release": 1}', b"\xff"])
+def test_damaged_record_is_an_error_with_file_and_remedy(tmp_path, content):
+    path = tmp_path / "pointer.json"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"pointer\.json is damaged \(.*\); remove it$"):
+        read_record(path, Pointer, "remove it")

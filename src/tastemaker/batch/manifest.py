@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from tastemaker.durable import sync_directory
 from tastemaker.errors import DataError
 
-__all__ = ["FORMAT", "MANIFEST", "BatchManifest", "read_manifest", "sync_directory", "write_manifest"]
+__all__ = ["FORMAT", "MANIFEST", "BatchManifest", "read_manifest", "write_manifest"]
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -115,12 +116,3 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     scratch.replace(path)
     sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in a directory last."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

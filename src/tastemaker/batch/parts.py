@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tastemaker import names
-from tastemaker.batch.manifest import BatchManifest, sync_directory
+from tastemaker.batch.manifest import BatchManifest
+from tastemaker.durable import sync_directory
 from tastemaker.errors import DataError
 from tastemaker.serving.contract import RecommendationResponse
 

@@ -100,7 +100,7 @@ def try_command(
 ) -> None:
     """Send an alert that means nothing, to see that it arrives. Exits 1 when Alertmanager does not take it."""
     from tastemaker.observability.alerts import post_alert
-    from tastemaker.observability.telling import alert_of_a_test
+    from tastemaker.observability.flow_alerts import alert_of_a_test
 
     if severity not in _STYLES:
         raise DataError(f"the severity {severity!r} is not one of {', '.join(_STYLES)}")

@@ -6,14 +6,14 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.evaluation.intervals import Estimate
 from tastemaker.evaluation.metrics import METRICS
 
 __all__ = ["EvaluationReport"]
 
 
-class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationReport(Document, frozen=True, kw_only=True):
     """Metrics of several models on the same users.
 
     Attributes:
@@ -32,6 +32,9 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
         period: the test window in words, such as ``2011-11-12 to 2011-12-10``; empty when unknown.
     """
 
+    KIND = "an evaluation report"
+    REMEDY = "evaluate the release again"
+
     k: int
     users: int
     items: int
@@ -41,31 +44,15 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     champion: str | None = None
     baselines: tuple[str, ...] = ()
-    models: dict[str, dict[str, Estimate]] = {}
-    differences: dict[str, dict[str, Estimate]] = {}
-    coverage: dict[str, float] = {}
+    models: dict[str, dict[str, Estimate]] = msgspec.field(default_factory=dict)
+    differences: dict[str, dict[str, Estimate]] = msgspec.field(default_factory=dict)
+    coverage: dict[str, float] = msgspec.field(default_factory=dict)
     period: str = ""
 
     def best_baseline(self, metric: str = "ndcg") -> str | None:
         """The baseline with the highest value of a metric; None without baselines or users."""
         scored = [name for name in self.baselines if name in self.models]
         return max(scored, key=lambda name: self.models[name][metric].value, default=None)
-
-    def to_json(self) -> bytes:
-        """The report as indented JSON; equal reports give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "EvaluationReport":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is no evaluation report.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not an evaluation report: {error}; evaluate the release again") from error
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat row per model, best NDCG first, for a Prefect table artifact."""

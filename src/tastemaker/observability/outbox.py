@@ -1,6 +1,5 @@
 """Alerts that wait to be sent: on disk, one file for each identity, so that the newest word on an alert wins."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tastemaker.durable import locked
 from tastemaker.errors import StackError
 from tastemaker.observability.alert import Alert
 from tastemaker.observability.alertmanager import Alertmanager, AlertmanagerAway
@@ -132,8 +132,7 @@ def _read(path: Path) -> Waiting | None:
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(directory / ".lock"):
         yield
 
 

@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from tastemaker.observability.alert import Alert, Severity
+from tastemaker.observability.alert import Alert
 from tastemaker.observability.alerts import Outcome, post_alert, resolve_alert
 from tastemaker.observability.figures import note
+from tastemaker.observability.flow_alerts import drift_alert, gate_alert, rollback_alert
 from tastemaker.settings import Settings
 
 __all__ = [
-    "alert_of_a_test",
-    "drift_alert",
-    "gate_alert",
-    "rollback_alert",
     "tell_drift",
     "tell_gate",
     "tell_rollback",
@@ -30,60 +27,6 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _SHOWN = 8
 ROLLBACK_SHOWN = timedelta(hours=1)
-
-
-def drift_alert(kind: str, summary: str = "", details: str = "") -> Alert:
-    """The alert ``Drift`` of one kind of comparison."""
-    return Alert(
-        name="Drift",
-        severity="ticket",
-        owner="ml",
-        component="flows",
-        labels={"kind": kind},
-        summary=summary or f"{kind}: what is served now differs from what the release learned from",
-        action="Open the drift report, find the cause upstream, then retrain or correct the source.",
-        annotations={"details": details},
-    )
-
-
-def gate_alert(policy: str, summary: str = "", details: str = "") -> Alert:
-    """The alert ``GateBlocked`` of one policy."""
-    return Alert(
-        name="GateBlocked",
-        severity="ticket",
-        owner="ml",
-        component="flows",
-        labels={"policy": policy},
-        summary=summary or f"the policy {policy} blocked the last candidate; the champion goes on serving",
-        action="Read the verdict: tastemaker releases show. Each check says what would let it pass.",
-        annotations={"details": details},
-    )
-
-
-def rollback_alert(target: str, summary: str = "", details: str = "") -> Alert:
-    """The alert ``ReleaseRolledBack`` of one target, such as ``local`` or ``kserve``."""
-    return Alert(
-        name="ReleaseRolledBack",
-        severity="ticket",
-        owner="ml",
-        component="recommender",
-        labels={"target": target},
-        summary=summary or f"a release was taken back on {target}; the one before serves",
-        action="Check that the former release serves, then find out why from the evidence of the rollout.",
-        annotations={"details": details},
-    )
-
-
-def alert_of_a_test(severity: Severity) -> Alert:
-    """The alert ``TestAlert``, which tries the way to the receivers of a severity."""
-    return Alert(
-        name="TestAlert",
-        severity=severity,
-        owner="whoever sent it",
-        component="none",
-        summary="a test of the way to the receivers; nothing is wrong",
-        action="Nothing, except to tell whoever sent it that it arrived.",
-    )
 
 
 def tell_drift(

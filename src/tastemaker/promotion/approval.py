@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from tastemaker.durable import locked, replace_file
+from tastemaker.durable import locked, read_record, replace_file
 from tastemaker.errors import DataError, GateRejected
 from tastemaker.promotion.verdict import Verdict
 
@@ -161,13 +161,7 @@ def _path(directory: Path, verdict: Verdict) -> Path:
 
 
 def _read(directory: Path, verdict: Verdict) -> Approval | None:
-    path = _path(directory, verdict)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Approval)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path} is damaged ({error}); judge the release anew, and ask again") from error
+    return read_record(_path(directory, verdict), Approval, "judge the release anew, and ask again")
 
 
 def _write(directory: Path, verdict: Verdict, approval: Approval) -> Approval:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tastemaker.errors import DataError
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.evaluation.report import EvaluationReport
 from tastemaker.promotion.findings import Contents, Leaks, ServingLoad
@@ -98,7 +97,7 @@ class Evidence:
         readers = {
             "evaluation": EvaluationReport.from_json,
             "drift": DriftSummary.from_json,
-            "parity": _parity,
+            "parity": Parity.from_json,
             "conduct": ListConduct.from_json,
             "leaks": Leaks.from_json,
             "contents": Contents.from_json,
@@ -115,13 +114,6 @@ class Evidence:
             files={name: value for name, value in manifest.files.items() if not name.startswith(_DIRECTORY)},
             **found,  # type: ignore[arg-type]
         )
-
-
-def _parity(raw: bytes) -> Parity:
-    try:
-        return msgspec.json.decode(raw, type=Parity)
-    except msgspec.MsgspecError as error:
-        raise DataError(f"not a parity measurement: {error}; measure it again") from error
 
 
 def _events(release_dir: Path) -> int:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.features.audit.leaks import Telling
 
 __all__ = ["Contents", "Leaks", "ServingLoad", "collect_contents", "licences_of"]
@@ -14,25 +13,7 @@ __all__ = ["Contents", "Leaks", "ServingLoad", "collect_contents", "licences_of"
 _LICENCE_WORD = "licence:"
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True):
-    def to_json(self) -> bytes:
-        """As indented JSON; equal ones give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> Self:
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is none.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not the {cls.__name__.lower()} of a release: {error}; collect it again") from error
-
-
-class Leaks(_Part, frozen=True, kw_only=True):
+class Leaks(Document, frozen=True, kw_only=True):
     """What the leak check found before training.
 
     Attributes:
@@ -42,6 +23,9 @@ class Leaks(_Part, frozen=True, kw_only=True):
         auc: how well.
         planted_found: whether a leak that was planted among them was found; None where none was planted.
     """
+
+    KIND = "the leaks of a release"
+    REMEDY = "collect them again"
 
     features: int
     leaking: tuple[str, ...] = ()
@@ -62,7 +46,7 @@ class Leaks(_Part, frozen=True, kw_only=True):
         )
 
 
-class Contents(_Part, frozen=True, kw_only=True):
+class Contents(Document, frozen=True, kw_only=True):
     """What the release is made of.
 
     Attributes:
@@ -71,12 +55,15 @@ class Contents(_Part, frozen=True, kw_only=True):
         licences: under which it may be used, by what they are of: ``code`` and ``data``; empty where unknown.
     """
 
+    KIND = "the contents of a release"
+    REMEDY = "collect them again"
+
     events: int
     size_bytes: int
-    licences: dict[str, str] = {}
+    licences: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class ServingLoad(_Part, frozen=True, kw_only=True):
+class ServingLoad(Document, frozen=True, kw_only=True):
     """A short load on the built Bento, in a process of its own.
 
     Attributes:
@@ -88,6 +75,9 @@ class ServingLoad(_Part, frozen=True, kw_only=True):
         memory_mb: resident memory of its processes after the load, in MiB.
         ready_s: seconds from its start until it was ready.
     """
+
+    KIND = "the serving load of a release"
+    REMEDY = "collect it again"
 
     bento: str
     requests: int

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tastemaker.document import Document
 from tastemaker.errors import DataError
 from tastemaker.lake.tables import SCHEMAS, Lake
 from tastemaker.promotion.hashing import hash_bytes, hash_files, hash_tree
@@ -17,7 +18,7 @@ __all__ = ["UNKNOWN", "Lineage", "code_hash", "collect_lineage", "git_commit"]
 UNKNOWN = "unknown"
 
 
-class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+class Lineage(Document, frozen=True, kw_only=True):
     """Where a release came from.
 
     Attributes:
@@ -34,6 +35,9 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
         created_at: when it was collected (UTC).
     """
 
+    KIND = "a lineage"
+    REMEDY = "train another release"
+
     data_from: datetime
     data_to: datetime
     lake_versions: dict[str, int]
@@ -45,10 +49,6 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     code_note: str = ""
     run: str = ""
-
-    def to_json(self) -> bytes:
-        """The lineage as indented JSON; equal lineages give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
 
 
 def collect_lineage(

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.evaluation.intervals import Estimate
 
 __all__ = ["ListConduct", "ProbabilityError", "SegmentQuality"]
@@ -49,7 +49,7 @@ class ProbabilityError(msgspec.Struct, frozen=True, kw_only=True):
     error: float
 
 
-class ListConduct(msgspec.Struct, frozen=True, kw_only=True):
+class ListConduct(Document, frozen=True, kw_only=True):
     """What the lists of the test users are like.
 
     Attributes:
@@ -62,6 +62,9 @@ class ListConduct(msgspec.Struct, frozen=True, kw_only=True):
         new_bought_share: their share in what was bought in the test window.
         probabilities: None where no list had scores.
     """
+
+    KIND = "a list conduct"
+    REMEDY = "evaluate the release again"
 
     segments: tuple[SegmentQuality, ...] = ()
     popularity: float | None = None
@@ -84,19 +87,3 @@ class ListConduct(msgspec.Struct, frozen=True, kw_only=True):
             }
             for one in self.segments
         ]
-
-    def to_json(self) -> bytes:
-        """As indented JSON; equal ones give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "ListConduct":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is none.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not a list conduct: {error}; evaluate the release again") from error

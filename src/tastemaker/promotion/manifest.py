@@ -2,9 +2,7 @@
 
 from datetime import datetime
 
-import msgspec
-
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.promotion.hashing import hash_files
 from tastemaker.promotion.lineage import Lineage
 from tastemaker.promotion.verdict import Verdict
@@ -15,7 +13,7 @@ MANIFEST_NAME = "manifest.json"
 EVIDENCE_DIR = "evidence"
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(Document, frozen=True, kw_only=True):
     """What a registered release holds.
 
     Attributes:
@@ -27,28 +25,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         lineage: where it came from.
     """
 
+    KIND = "a release manifest"
+    REMEDY = "restore the release's files, or train another"
+
     release: str
     created_at: datetime
     files: dict[str, str]
     metrics: dict[str, float]
     verdict: Verdict
     lineage: Lineage
-
-    def to_json(self) -> bytes:
-        """The manifest as indented JSON."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "Manifest":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is no manifest.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not a release manifest: {error}") from error
 
 
 def release_id(now: datetime, files: dict[str, str]) -> str:

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.document import Document
 from tastemaker.errors import DataError
 
 __all__ = ["Parity"]
 
 
-class Parity(msgspec.Struct, frozen=True, kw_only=True):
+class Parity(Document, frozen=True, kw_only=True):
     """How far training and serving are apart.
 
     Attributes:
@@ -22,6 +22,9 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
         one_sided: cells with a value on one side alone.
         worst: the column of the largest difference; empty when all agree.
     """
+
+    KIND = "a parity measurement"
+    REMEDY = "measure it again"
 
     rows: int
     columns: int
@@ -61,7 +64,3 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
             one_sided=int(one_sided.sum()),
             worst=worst,
         )
-
-    def to_json(self) -> bytes:
-        """The result as indented JSON."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tastemaker.errors import DataError
 from tastemaker.promotion import policy_limits as limits
 from tastemaker.promotion.hashing import hash_bytes
+from tastemaker.promotion.policy_file import read_policy
 
 __all__ = ["GatePolicy", "PolicyChecks", "load_policy"]
 
@@ -62,28 +62,7 @@ def load_policy(path: Path) -> GatePolicy:
         DataError: the file is missing, no YAML, or breaks the schema; names the file, every wrong key, and what
             is wrong with it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"there is no gate policy {path}; see monitoring/gates/ for the shipped ones") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"the gate policy {path} cannot be read: {error}") from error
-    try:
-        policy = GatePolicy.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {_words(problem['type'], problem['msg'])}"
-            for problem in error.errors()
-        )
-        raise DataError(f"the gate policy {path}: {problems}") from error
+    policy = read_policy(path, GatePolicy, kind="gate policy", shipped="monitoring/gates/", part="a check")
     if all(one is None for _, one in policy.checks):
         raise DataError(f"the gate policy {path}: checks: all are null, so it would pass everything")
     return policy
-
-
-def _words(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is no known key; remove it or correct its spelling"
-    if kind == "missing":
-        return "is missing; write it out (a check that is not wanted is null)"
-    return message[0].lower() + message[1:]

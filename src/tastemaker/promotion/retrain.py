@@ -11,8 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tastemaker.durable import locked, replace_file
-from tastemaker.errors import DataError
+from tastemaker.durable import locked, read_record, replace_file
 from tastemaker.settings import Settings
 
 __all__ = ["Retrain", "last_retrain", "retrain_once"]
@@ -40,13 +39,7 @@ def last_retrain(settings: Settings) -> Retrain | None:
     Raises:
         DataError: the record is damaged.
     """
-    path = _path(settings)
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Retrain)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path} is damaged ({error}); remove it, and the cool-down begins anew") from error
+    return read_record(_path(settings), Retrain, "remove it, and the cool-down begins anew")
 
 
 def retrain_once(

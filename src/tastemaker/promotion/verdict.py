@@ -7,7 +7,7 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.promotion.hashing import hash_bytes
 
 __all__ = ["CheckResult", "Status", "Verdict"]
@@ -42,7 +42,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(Document, frozen=True, kw_only=True):
     """A decision about one release.
 
     Attributes:
@@ -56,6 +56,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         judged: SHA-256 of the policy and of everything that was looked at, by name.
         approval: whether a person has to agree as well; see :mod:`tastemaker.promotion.approval`.
     """
+
+    KIND = "a verdict"
+    REMEDY = "run the gate again"
 
     release: str
     decision: Status
@@ -81,22 +84,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def hash(self) -> str:
         """SHA-256 of the verdict itself."""
         return hash_bytes(self.to_json())
-
-    def to_json(self) -> bytes:
-        """The verdict as indented JSON; equal verdicts give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="deterministic"), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "Verdict":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is no verdict.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not a verdict: {error}; run the gate again") from error
 
     def markdown(self) -> str:
         """For a Prefect artifact or a pull request."""

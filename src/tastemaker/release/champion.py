@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from tastemaker.errors import DataError
+from tastemaker.durable import read_record
 
 __all__ = ["CHAMPION_NAME", "Champion", "read_champion"]
 
@@ -37,10 +37,4 @@ def read_champion(directory: Path) -> Champion | None:
     Raises:
         DataError: the file is damaged.
     """
-    path = directory / CHAMPION_NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Champion)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path} is damaged ({error}); remove it and promote a release again") from error
+    return read_record(directory / CHAMPION_NAME, Champion, "remove it and promote a release again")

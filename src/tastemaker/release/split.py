@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tastemaker.errors import DataError
+from tastemaker.durable import read_record
 from tastemaker.release.champion import read_champion
 
 __all__ = ["SPLIT_NAME", "SplitPointer", "assigned", "read_split", "split_in_force"]
@@ -41,13 +41,7 @@ def read_split(directory: Path) -> SplitPointer | None:
     Raises:
         DataError: the file is damaged.
     """
-    path = directory / SPLIT_NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=SplitPointer)
-    except FileNotFoundError:
-        return None
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path} is damaged ({error}); end the rollout with: tastemaker rollout abort") from error
+    return read_record(directory / SPLIT_NAME, SplitPointer, "end the rollout with: tastemaker rollout abort")
 
 
 def split_in_force(directory: Path, wall_us: int) -> SplitPointer | None:

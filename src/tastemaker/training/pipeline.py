@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from tastemaker.errors import DataError
 from tastemaker.features.plan import FeaturePlan
 from tastemaker.lake.tables import Lake
@@ -24,6 +22,7 @@ from tastemaker.release.ranking_features import RankingLayout
 from tastemaker.release.retrieval import load_retrieval
 from tastemaker.serving.signals import TARGET
 from tastemaker.settings import Settings
+from tastemaker.training.ranker_lessons import lessons_of
 from tastemaker.training.ranking_set import RankingSet, lists_at, merge_sets
 from tastemaker.training.retrieval_fit import RetrievalFit, fit_retrieval
 from tastemaker.training.tower_fit import TowerStart
@@ -41,8 +40,6 @@ __all__ = [
 ]
 
 Progress = Callable[[str], None]
-_HELD_OUT = 10
-_FEW_LISTS = 500  # none is spared for that
 
 
 def _silent(message: str) -> None:
@@ -174,47 +171,22 @@ def build_ranking_set(run: TrainingRun) -> RankingSet:
 
 
 def fit_ranker(run: TrainingRun, ranking_set: RankingSet) -> RankerFit:
-    """Step 3: the ranker, written into the release directory.
-
-    One list of ten is not learned from: it says when to stop, and how likely what the scores order is. An outcome that
-    happened to nobody is left out, as it teaches nothing.
+    """Step 3: the ranker, written into the release directory; it learns from :func:`lessons_of` the lists.
 
     Raises:
         DataError: no list has a hit.
     """
     from tastemaker.models.ranker.export import export_ranker
-    from tastemaker.models.ranker.lists import RankingLists
     from tastemaker.models.ranker.train import train_ranker
 
     run.out_dir.mkdir(parents=True, exist_ok=True)
-    layout, parameters = RankingLayout.of(run.plan), run.parameters.ranker
-    happened = (ranking_set.labels == 1).any(axis=(0, 1))
-    absent = [kind for kind, there in zip(parameters.outcomes, happened, strict=True) if not there]
-    if absent and happened.any():
-        run.progress(f"no {' and no '.join(absent)} in the label windows: the ranker learns the other outcomes")
-        parameters = parameters.only([kind for kind in parameters.outcomes if kind not in absent])
-        ranking_set = replace(ranking_set, labels=ranking_set.labels[:, :, happened])
-    positions = ranking_set.positions if ranking_set.positions.any() else None
-    held_out = np.arange(len(ranking_set.labels)) % _HELD_OUT == _HELD_OUT - 1
-    held_out &= len(held_out) >= _FEW_LISTS
-    lists, validation = (
-        RankingLists(
-            ranking_set.features[part],
-            ranking_set.labels[part],
-            layout.names,
-            None if positions is None else positions[part],
-        )
-        for part in (~held_out, held_out)
-    )
+    names = RankingLayout.of(run.plan).names
+    lessons = lessons_of(ranking_set, run.parameters.ranker, names, run.progress)
     ranker = train_ranker(
-        lists,
-        parameters,
-        validation=validation if len(validation.useful) and len(held_out) >= _FEW_LISTS else None,
-        seed=run.seed,
-        progress=run.progress,
+        lessons.lists, lessons.parameters, validation=lessons.held_out, seed=run.seed, progress=run.progress
     )
     export_ranker(ranker, run.parameters.retrieval.limit, run.out_dir / RANKER)
-    return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, layout.names)
+    return RankerFit({"ranker_loss": ranker.report.loss, "retrieval_recall": ranking_set.recall}, names)
 
 
 def fit_retrieval_for_serving(run: TrainingRun, ranking: RetrievalFit | None = None) -> RetrievalFit:

@@ -11,7 +11,7 @@ from tastemaker.cli.app import app
 from tastemaker.errors import DataError, StackError
 from tastemaker.observability import alertmanager
 from tastemaker.observability.alerts import post_alert, waiting_alerts
-from tastemaker.observability.telling import drift_alert
+from tastemaker.observability.flow_alerts import drift_alert
 from tastemaker.settings import Settings
 
 

@@ -239,7 +239,9 @@ def test_the_published_schema_accepts_what_the_contract_encodes(event):
 
 
 def test_the_published_schema_accepts_unknown_fields_as_the_wire_does():
-    jsonschema.validate(VIEW | {"campaign": "spring", "context": {"weather": "rain"}}, event_json_schema())
+    fields = VIEW | {"campaign": "spring", "context": {"weather": "rain"}}
+    jsonschema.validate(fields, event_json_schema())
+    assert decode_event(json.dumps(fields).encode()).extra == {"campaign": "spring", "context": {"weather": "rain"}}
 
 
 @pytest.mark.parametrize(

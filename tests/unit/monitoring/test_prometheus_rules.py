@@ -10,7 +10,7 @@ import yaml
 from promql import read_of
 
 from tastemaker.observability.alert import page_name
-from tastemaker.observability.telling import drift_alert, gate_alert, rollback_alert
+from tastemaker.observability.flow_alerts import drift_alert, gate_alert, rollback_alert
 
 REPOSITORY = Path(__file__).parents[3]
 MONITORING = REPOSITORY / "monitoring" / "prometheus"

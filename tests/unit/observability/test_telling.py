@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from tastemaker.observability import telling
 from tastemaker.observability.exporter import FlowFigures
 from tastemaker.observability.figures import figures_dir, note
+from tastemaker.observability.flow_alerts import drift_alert
 from tastemaker.observability.telling import tell_drift, tell_gate, tell_rollback, tell_success
 from tastemaker.settings import Settings
 
@@ -126,5 +127,5 @@ def test_label_values_of_any_kind_are_kept_apart(settings):
 
 def test_exporter_counts_what_waits(settings):
     away = settings.model_copy(update={"alertmanager_url": "http://127.0.0.1:9"})
-    telling.post_alert(away, telling.drift_alert("features"), pause=lambda _: None)
+    telling.post_alert(away, drift_alert("features"), pause=lambda _: None)
     assert value(away, "tastemaker_alerts_waiting") == 1

@@ -31,6 +31,7 @@ def _verdict(**changes: object) -> Verdict:
 
 def test_require_approved_without_the_policy_s_wish_asks_nobody(tmp_path: Path) -> None:
     require_approved(tmp_path, _verdict(approval="none"), NOW)
+    assert not list(tmp_path.iterdir())
 
 
 def test_require_approved_before_anybody_was_asked_says_the_command(tmp_path: Path) -> None:

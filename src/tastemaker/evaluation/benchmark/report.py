@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tastemaker.errors import DataError
+from tastemaker.document import Document
 from tastemaker.evaluation.intervals import Estimate
 
 __all__ = ["BenchmarkReport", "Comparison", "ModelFailure", "ModelResult"]
@@ -58,7 +58,7 @@ class Comparison(msgspec.Struct, frozen=True):
     slices: dict[str, Estimates] = {}
 
 
-class BenchmarkReport(msgspec.Struct, frozen=True, kw_only=True):
+class BenchmarkReport(Document, frozen=True, kw_only=True):
     """Several models on one set of files.
 
     Attributes:
@@ -77,6 +77,9 @@ class BenchmarkReport(msgspec.Struct, frozen=True, kw_only=True):
         comparisons: by the other model.
     """
 
+    KIND = "a benchmark report"
+    REMEDY = "make it again with: tastemaker evaluate"
+
     version: str
     created_at: str
     inputs: dict[str, str]
@@ -87,25 +90,13 @@ class BenchmarkReport(msgspec.Struct, frozen=True, kw_only=True):
     budget_minutes: float | None
     data: dict[str, Any]
     models: dict[str, ModelResult]
-    failed: dict[str, ModelFailure] = {}
+    failed: dict[str, ModelFailure] = msgspec.field(default_factory=dict)
     reference: str | None = None
-    comparisons: dict[str, Comparison] = {}
+    comparisons: dict[str, Comparison] = msgspec.field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        """Indented JSON."""
+        """As indented JSON, the models in the order asked for."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "BenchmarkReport":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is no such report.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not a benchmark report: {error}; make it again with: tastemaker evaluate") from error
 
     def best_first(self, metric: str) -> list[str]:
         """Names of the models, the highest value first."""

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from tastemaker.document import Document
 from tastemaker.errors import DataError
 from tastemaker.evaluation.drift.calibration import DriftCalibration
 
@@ -72,7 +73,7 @@ class GroupDrift(msgspec.Struct, frozen=True, kw_only=True):
     sampling_error: float | None = None
 
 
-class DriftSummary(msgspec.Struct, frozen=True, kw_only=True):
+class DriftSummary(Document, frozen=True, kw_only=True):
     """Drift between two times.
 
     Attributes:
@@ -86,6 +87,9 @@ class DriftSummary(msgspec.Struct, frozen=True, kw_only=True):
         report: file name of the HTML report, relative to the directory of the summary.
         groups: what was measured on what, with the calibration.
     """
+
+    KIND = "a drift summary"
+    REMEDY = "run the drift report again"
 
     reference: str
     current: str
@@ -117,22 +121,6 @@ class DriftSummary(msgspec.Struct, frozen=True, kw_only=True):
         if self.error or not self.checked:
             raise DataError(f"there is no drift result: {self.error or 'no column was checked'}")
         return len(self.drifted) / self.checked
-
-    def to_json(self) -> bytes:
-        """The summary as indented JSON."""
-        return msgspec.json.format(msgspec.json.encode(self), indent=2)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "DriftSummary":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            DataError: it is no drift summary.
-        """
-        try:
-            return msgspec.json.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
-            raise DataError(f"not a drift summary: {error}; run the drift report again") from error
 
 
 def _name(one: ColumnDrift) -> str:

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tastemaker.errors import DataError
 from tastemaker.promotion.hashing import hash_bytes
+from tastemaker.promotion.policy_file import read_policy
 
 __all__ = ["Guardrails", "RareGuardrail", "RateGuardrail", "RolloutPolicy", "SlowGuardrail", "Step", "load_policy"]
 
@@ -151,25 +150,4 @@ def load_policy(path: Path) -> RolloutPolicy:
         DataError: the file is missing, no YAML, or breaks the schema; names the file, every wrong key, and what
             is wrong with it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"there is no rollout policy {path}; see monitoring/rollout/ for the shipped ones") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"the rollout policy {path} cannot be read: {error}") from error
-    try:
-        return RolloutPolicy.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'the file'}: {_words(problem['type'], problem['msg'])}"
-            for problem in error.errors()
-        )
-        raise DataError(f"the rollout policy {path}: {problems}") from error
-
-
-def _words(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is no known key; remove it or correct its spelling"
-    if kind == "missing":
-        return "is missing; write it out (a guardrail that is not wanted is null)"
-    return message.removeprefix("Value error, ")[0].lower() + message.removeprefix("Value error, ")[1:]
+    return read_policy(path, RolloutPolicy, kind="rollout policy", shipped="monitoring/rollout/", part="a guardrail")

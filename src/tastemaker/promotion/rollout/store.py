@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tastemaker.durable import replace_file, sync_directory
+from tastemaker.durable import read_record, replace_file, sync_directory
 from tastemaker.errors import DataError, RolloutError
 from tastemaker.promotion.rollout.state import Rollout
 
@@ -41,17 +41,11 @@ class RolloutStore:
         Raises:
             DataError: there is none, or its file is damaged.
         """
-        try:
-            return msgspec.json.decode(self._path(rollout_id).read_bytes(), type=Rollout)
-        except FileNotFoundError as error:
-            raise DataError(
-                f"there is no rollout {rollout_id!r}; tastemaker rollout status --all lists them"
-            ) from error
-        except msgspec.MsgspecError as error:
-            raise DataError(
-                f"{self._path(rollout_id)} is damaged ({error}); look at it, and remove it: the champion then gets all"
-                " shoppers back when the lease ends"
-            ) from error
+        remedy = "look at it, and remove it: the champion then gets all shoppers back when the lease ends"
+        found = read_record(self._path(rollout_id), Rollout, remedy)
+        if found is None:
+            raise DataError(f"there is no rollout {rollout_id!r}; tastemaker rollout status --all lists them")
+        return found
 
     def ids(self) -> list[str]:
         """Ids of all, the newest first."""

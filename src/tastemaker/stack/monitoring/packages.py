@@ -4,7 +4,6 @@
 ``monitoring/packages.lock`` with apt, compares their hashes, and unpacks the programs into ``.cache/monitoring``.
 """
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from tastemaker.durable import locked
 from tastemaker.errors import StackError
 
 __all__ = ["Locked", "fetch", "main", "monitoring_dir", "read_lock"]
@@ -73,8 +73,7 @@ def fetch(repository: Path, lock: Path | None = None) -> list[str]:
     goal = monitoring_dir(repository)
     goal.parent.mkdir(parents=True, exist_ok=True)
     made_from = hashlib.sha256(lock.read_bytes() + _RELOCATED).hexdigest()
-    with (goal.parent / ".monitoring.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # two fetches at once
+    with locked(goal.parent / ".monitoring.lock"):  # two fetches at once
         if (goal / _STAMP).exists() and (goal / _STAMP).read_text() == made_from:
             return []
         missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
