@@ -27,6 +27,7 @@ from tastemaker.promotion.rollout.kserve_cluster import (
 )
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
 from tastemaker.promotion.rollout.kserve_objects import service_name
+from tastemaker.promotion.rollout.kserve_services import Platform
 from tastemaker.promotion.rollout.kserve_target import KServeTarget
 from tastemaker.promotion.rollout.target import Split
 
@@ -44,7 +45,7 @@ def sdk(cluster: RealCluster) -> KubernetesCluster:
 
 @pytest.fixture
 def target(sdk: KubernetesCluster) -> Iterator[KServeTarget]:
-    made = KServeTarget(sdk, URI, patience_s=90)
+    made = KServeTarget(Platform(sdk, URI, patience_s=90))
     yield made
     made.apply(Split(A))  # what the next test begins with
 
@@ -150,7 +151,7 @@ def test_writes_of_others_at_the_same_time_are_kept_and_do_not_stop_a_rollout(
     meddled = Meddled(NAMESPACE, str(cluster.kubeconfig))
     graph = "inferencegraph", "recommendations"
     meddled.meddle(lambda note: cluster.kubectl("annotate", "--overwrite", *graph, "-n", NAMESPACE, f"note={note}"))
-    KServeTarget(meddled, URI, patience_s=90).apply(Split(A, B, 0.25))
+    KServeTarget(Platform(meddled, URI, patience_s=90)).apply(Split(A, B, 0.25))
     assert target.read() == Split(A, B, 0.25)
     found = sdk.get(GRAPHS, "recommendations")
     assert found is not None
@@ -189,7 +190,7 @@ def test_without_kserves_controller_nothing_is_claimed_and_afterwards_it_goes_on
     cluster: RealCluster, sdk: KubernetesCluster, target: KServeTarget
 ) -> None:
     target.apply(Split(A, B, 0.05))
-    hasty = KServeTarget(sdk, URI, patience_s=4)
+    hasty = KServeTarget(Platform(sdk, URI, patience_s=4))
     cluster.stop_kserve()
     try:
         with pytest.raises(RolloutError):  # the webhooks are away with it
@@ -232,7 +233,7 @@ def knative(cluster: RealCluster, sdk: KubernetesCluster) -> Iterator[KnativeTar
     ]
     template["metadata"]["name"] = "recommender-on-knative"
     cluster.apply([template])
-    yield KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=60)
+    yield KnativeTarget(Platform(sdk, URI, "recommender-on-knative", patience_s=60))
     cluster.kubectl(
         "delete", "isvc", "recommender-live", "recommender-on-knative", "-n", NAMESPACE, "--ignore-not-found"
     )
@@ -261,7 +262,7 @@ def test_on_knative_a_candidate_that_does_not_load_gets_no_calls(
 ) -> None:
     knative.apply(Split(A))
     players.fails.add(URI.format(release=C))
-    hasty = KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=5)
+    hasty = KnativeTarget(Platform(sdk, URI, "recommender-on-knative", patience_s=5))
     with pytest.raises(RolloutError, match="not within 5 s"):
         hasty.apply(Split(A, C, 0.25))
     assert traffic(players, cluster) == {A: 100}
