@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -213,6 +214,36 @@ def test_a_cluster_that_does_not_answer_or_is_not_configured_is_told(tmp_path: P
         KubernetesCluster(NAMESPACE, str(tmp_path / "missing"))
 
 
+def opened(cluster: RealCluster, home: Path, mode: str, split: Split) -> str:
+    """Another process brings a split into force, and knows of the cluster what its environment says."""
+    script = (
+        "import sys; from tastemaker.promotion.rollout.opening import open_target;"
+        " from tastemaker.promotion.rollout.target import Split; from tastemaker.settings import Settings;"
+        " target = open_target(Settings.from_env());"
+        " target.apply(Split(sys.argv[1], sys.argv[2], float(sys.argv[3]))); print(type(target).__name__, target.read())"
+    )
+    environ = {
+        **os.environ,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "TASTEMAKER_HOME": str(home),
+        "TASTEMAKER_CLUSTER_STORAGE": URI,
+        "TASTEMAKER_CLUSTER_MODE": mode,
+        "TASTEMAKER_CLUSTER_NAMESPACE": NAMESPACE,
+    }
+    told = [sys.executable, "-c", script, split.champion, str(split.candidate), str(split.share)]
+    done = subprocess.run(told, capture_output=True, text=True, check=False, env=environ)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.strip()
+
+
+def test_the_settings_alone_open_the_target_of_the_standard_mode(
+    cluster: RealCluster, target: KServeTarget, tmp_path: Path
+) -> None:
+    target.apply(Split(A))
+    assert opened(cluster, tmp_path, "standard", Split(A, B, 0.05)) == f"KServeTarget {Split(A, B, 0.05)}"
+    assert target.read() == Split(A, B, 0.05)
+
+
 def traffic(players: Players, cluster: RealCluster) -> dict[str, int]:
     """What KServe's controller asks Knative for, as per cent by release."""
     name = "recommender-live-predictor"
@@ -255,6 +286,17 @@ def test_on_knative_the_controller_asks_for_each_split_of_a_promotion_and_a_roll
         knative.apply(split)
         assert knative.read() == split
         assert traffic(players, cluster) == expected
+
+
+def test_the_settings_alone_open_the_target_of_knative_which_gets_no_more_than_it_takes(
+    cluster: RealCluster, players: Players, knative: KnativeTarget, tmp_path: Path
+) -> None:
+    knative.apply(Split(A))
+    assert opened(cluster, tmp_path, "knative", Split(A, B, 0.25)) == f"KnativeTarget {Split(A, B, 0.25)}"
+    assert traffic(players, cluster) == {A: 75, B: 25}
+    found = cluster.get("services.serving.knative.dev", "recommender-live-predictor", "-n", NAMESPACE)
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    assert "PORT" not in {it["name"] for it in container["env"]}  # Knative sets it, and refuses who does too
 
 
 def test_on_knative_a_candidate_that_does_not_load_gets_no_calls(
