@@ -85,7 +85,8 @@ def _tell(settings: Settings, rollout: Rollout) -> None:
     if rollout.phase != "reverted" or (told.exists() and told.read_text() == rollout.id):
         return
     reason = next(entry.reason for entry in reversed(rollout.journal) if entry.phase == "reverting")
-    tell_rollback(settings, "local", release=rollout.candidate, restored=rollout.champion, reason=reason)
+    where = "kserve" if settings.cluster_storage else "local"
+    tell_rollback(settings, where, release=rollout.candidate, restored=rollout.champion, reason=reason)
     told.parent.mkdir(parents=True, exist_ok=True)
     replace_file(told, rollout.id.encode())
 

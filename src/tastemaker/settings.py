@@ -67,6 +67,8 @@ class Settings(HomeFiles):
             back.
         cluster_storage: where KServe finds a release, such as ``pvc://home/{release}``; rollouts then act on a cluster.
             Empty: on the stack's recommender.
+        cluster_mode: how KServe runs there, as the applied overlay says: ``standard``, where an InferenceGraph divides
+            the calls, or ``knative``, where ``canaryTrafficPercent`` does.
         cluster_namespace: of the platform in that cluster.
         monitoring: whether `tastemaker up` runs Prometheus and Alertmanager too.
         monitoring_seconds: how often Prometheus asks and evaluates its rules.
@@ -116,6 +118,7 @@ class Settings(HomeFiles):
     follow_champion: bool = False
     max_in_progress: int = Field(512, ge=1)
     cluster_storage: str = ""
+    cluster_mode: Literal["standard", "knative"] = "standard"
     cluster_namespace: str = "tastemaker"
     monitoring: bool = False
     monitoring_seconds: float = Field(15.0, ge=0.1)

@@ -27,7 +27,7 @@ def deploy(cluster: RealCluster, overlay: str) -> None:
     cluster.apply([found for found in documents if found["kind"] != "Namespace"])
 
     def available() -> bool:
-        wanted = {"collector", "stream-worker", "prefect-server", "prefect-worker", "retrieval-predictor"}
+        wanted = {"collector", "stream-worker", "exporter", "prefect-server", "prefect-worker", "retrieval-predictor"}
         wanted |= {"ranking-predictor", "lists"}
         found = {
             it["metadata"]["name"]

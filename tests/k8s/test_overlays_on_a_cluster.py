@@ -54,6 +54,8 @@ def test_kserve_runs_a_model_as_the_manifest_says(model: str, cluster: RealClust
     assert container["resources"] == wanted["resources"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [it["topologyKey"] for it in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
     scaler = cluster.get("hpa", f"{model}-predictor", "-n", NAMESPACE)["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 20)
     assert scaler["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
@@ -66,6 +68,7 @@ def test_a_models_pod_has_its_release_mounted_from_the_claim(model: str, cluster
         return [pod for pod in found if condition(pod, "Ready")]
 
     until("its autoscaler has started the three that it asks for", lambda: len(pods()) == 3)
+    assert len({pod["spec"]["nodeName"] for pod in pods()}) == 3  # a node each
     for pod in pods():
         assert "initContainers" not in pod["spec"]  # nothing is copied: the claim is mounted
         (container,) = pod["spec"]["containers"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from tastemaker.promotion.rollout.kserve_cluster import (
 )
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
 from tastemaker.promotion.rollout.kserve_objects import service_name
+from tastemaker.promotion.rollout.kserve_services import Platform
 from tastemaker.promotion.rollout.kserve_target import KServeTarget
 from tastemaker.promotion.rollout.target import Split
 
@@ -44,7 +46,7 @@ def sdk(cluster: RealCluster) -> KubernetesCluster:
 
 @pytest.fixture
 def target(sdk: KubernetesCluster) -> Iterator[KServeTarget]:
-    made = KServeTarget(sdk, URI, patience_s=90)
+    made = KServeTarget(Platform(sdk, URI, patience_s=90))
     yield made
     made.apply(Split(A))  # what the next test begins with
 
@@ -150,7 +152,7 @@ def test_writes_of_others_at_the_same_time_are_kept_and_do_not_stop_a_rollout(
     meddled = Meddled(NAMESPACE, str(cluster.kubeconfig))
     graph = "inferencegraph", "recommendations"
     meddled.meddle(lambda note: cluster.kubectl("annotate", "--overwrite", *graph, "-n", NAMESPACE, f"note={note}"))
-    KServeTarget(meddled, URI, patience_s=90).apply(Split(A, B, 0.25))
+    KServeTarget(Platform(meddled, URI, patience_s=90)).apply(Split(A, B, 0.25))
     assert target.read() == Split(A, B, 0.25)
     found = sdk.get(GRAPHS, "recommendations")
     assert found is not None
@@ -189,7 +191,7 @@ def test_without_kserves_controller_nothing_is_claimed_and_afterwards_it_goes_on
     cluster: RealCluster, sdk: KubernetesCluster, target: KServeTarget
 ) -> None:
     target.apply(Split(A, B, 0.05))
-    hasty = KServeTarget(sdk, URI, patience_s=4)
+    hasty = KServeTarget(Platform(sdk, URI, patience_s=4))
     cluster.stop_kserve()
     try:
         with pytest.raises(RolloutError):  # the webhooks are away with it
@@ -212,6 +214,36 @@ def test_a_cluster_that_does_not_answer_or_is_not_configured_is_told(tmp_path: P
         KubernetesCluster(NAMESPACE, str(tmp_path / "missing"))
 
 
+def opened(cluster: RealCluster, home: Path, mode: str, split: Split) -> str:
+    """Another process brings a split into force, and knows of the cluster what its environment says."""
+    script = (
+        "import sys; from tastemaker.promotion.rollout.opening import open_target;"
+        " from tastemaker.promotion.rollout.target import Split; from tastemaker.settings import Settings;"
+        " target = open_target(Settings.from_env());"
+        " target.apply(Split(sys.argv[1], sys.argv[2], float(sys.argv[3]))); print(type(target).__name__, target.read())"
+    )
+    environ = {
+        **os.environ,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "TASTEMAKER_HOME": str(home),
+        "TASTEMAKER_CLUSTER_STORAGE": URI,
+        "TASTEMAKER_CLUSTER_MODE": mode,
+        "TASTEMAKER_CLUSTER_NAMESPACE": NAMESPACE,
+    }
+    told = [sys.executable, "-c", script, split.champion, str(split.candidate), str(split.share)]
+    done = subprocess.run(told, capture_output=True, text=True, check=False, env=environ)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.strip()
+
+
+def test_the_settings_alone_open_the_target_of_the_standard_mode(
+    cluster: RealCluster, target: KServeTarget, tmp_path: Path
+) -> None:
+    target.apply(Split(A))
+    assert opened(cluster, tmp_path, "standard", Split(A, B, 0.05)) == f"KServeTarget {Split(A, B, 0.05)}"
+    assert target.read() == Split(A, B, 0.05)
+
+
 def traffic(players: Players, cluster: RealCluster) -> dict[str, int]:
     """What KServe's controller asks Knative for, as per cent by release."""
     name = "recommender-live-predictor"
@@ -232,7 +264,7 @@ def knative(cluster: RealCluster, sdk: KubernetesCluster) -> Iterator[KnativeTar
     ]
     template["metadata"]["name"] = "recommender-on-knative"
     cluster.apply([template])
-    yield KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=60)
+    yield KnativeTarget(Platform(sdk, URI, "recommender-on-knative", patience_s=60))
     cluster.kubectl(
         "delete", "isvc", "recommender-live", "recommender-on-knative", "-n", NAMESPACE, "--ignore-not-found"
     )
@@ -256,12 +288,23 @@ def test_on_knative_the_controller_asks_for_each_split_of_a_promotion_and_a_roll
         assert traffic(players, cluster) == expected
 
 
+def test_the_settings_alone_open_the_target_of_knative_which_gets_no_more_than_it_takes(
+    cluster: RealCluster, players: Players, knative: KnativeTarget, tmp_path: Path
+) -> None:
+    knative.apply(Split(A))
+    assert opened(cluster, tmp_path, "knative", Split(A, B, 0.25)) == f"KnativeTarget {Split(A, B, 0.25)}"
+    assert traffic(players, cluster) == {A: 75, B: 25}
+    found = cluster.get("services.serving.knative.dev", "recommender-live-predictor", "-n", NAMESPACE)
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    assert "PORT" not in {it["name"] for it in container["env"]}  # Knative sets it, and refuses who does too
+
+
 def test_on_knative_a_candidate_that_does_not_load_gets_no_calls(
     cluster: RealCluster, players: Players, sdk: KubernetesCluster, knative: KnativeTarget
 ) -> None:
     knative.apply(Split(A))
     players.fails.add(URI.format(release=C))
-    hasty = KnativeTarget(sdk, URI, template="recommender-on-knative", patience_s=5)
+    hasty = KnativeTarget(Platform(sdk, URI, "recommender-on-knative", patience_s=5))
     with pytest.raises(RolloutError, match="not within 5 s"):
         hasty.apply(Split(A, C, 0.25))
     assert traffic(players, cluster) == {A: 100}

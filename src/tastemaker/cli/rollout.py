@@ -19,7 +19,10 @@ __all__ = ["app"]
 app = typer.Typer(
     no_args_is_help=True,
     help="Try a release on some of the shoppers, and let it take over while nothing gets worse: shadow, 5 %, 25 %,"
-    " 50 %, champion. It is rolled back by itself when errors, latency, empty lists, tiers, clicks or carts get worse.",
+    " 50 %, champion. It is rolled back by itself when errors, latency, empty lists, tiers, clicks or carts get worse."
+    "\n\nIt acts on the stack's recommender, which keeps each shopper on one release. With TASTEMAKER_CLUSTER_STORAGE"
+    " it acts on KServe (TASTEMAKER_CLUSTER_MODE: standard or knative), where there is no shadow, and each list is drawn,"
+    " not the shopper: see docs/kubernetes.md.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -41,6 +44,10 @@ def start_command(
 
     The first step is a shadow: its lists are made and compared, and nobody sees them. Somebody has to watch: the flow
     on its schedule, or `tastemaker rollout watch`. When nobody does, the champion gets all shoppers back.
+
+    On a cluster (TASTEMAKER_CLUSTER_STORAGE) there is no shadow, and nobody gives shoppers back when no one watches.
+    Its router draws for each list, not the shopper: a shopper sees both releases, so that harm which builds up over a
+    visit shows less, or not at all.
 
     Next: `tastemaker rollout status`.
     """

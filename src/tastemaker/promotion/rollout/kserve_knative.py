@@ -5,20 +5,19 @@ service carries in annotations which releases these are, written in the same rep
 """
 
 import copy
-import time
 from collections.abc import Callable
 from typing import Final
 
 from tastemaker.errors import RolloutError
-from tastemaker.promotion.rollout.kserve_cluster import KNATIVE, SERVICES, Cluster, ClusterConflict, Object
+from tastemaker.promotion.rollout.kserve_cluster import KNATIVE, SERVICES, ClusterConflict, Object
 from tastemaker.promotion.rollout.kserve_objects import (
     RELEASE,
-    release_service,
     storage_of,
     whole_per_cent,
     with_storage,
 )
-from tastemaker.promotion.rollout.kserve_waiting import Patience, condition
+from tastemaker.promotion.rollout.kserve_services import Platform, require_possible
+from tastemaker.promotion.rollout.kserve_waiting import condition
 from tastemaker.promotion.rollout.target import Split
 
 __all__ = ["KnativeTarget"]
@@ -34,31 +33,13 @@ class KnativeTarget:
     """A :class:`~tastemaker.promotion.rollout.target.RolloutTarget` over one InferenceService and its revisions.
 
     Args:
-        cluster: where the platform is.
-        storage_uri: where KServe finds a release; ``{release}`` stands for its id.
-        template: name of the stopped InferenceService that the service is made of.
+        platform: where releases are served.
         service: name of the service.
-        patience_s: seconds until something that was asked for must be in force.
-        sleep: waits some seconds.
-        now: a clock that never goes back, in seconds.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        storage_uri: str,
-        *,
-        template: str = "recommender",
-        service: str = "recommender-live",
-        patience_s: float = 600.0,
-        sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if "{release}" not in storage_uri:
-            raise RolloutError(f"{storage_uri} is the same for all releases; put {{release}} where its id belongs")
-        self._cluster, self._storage = cluster, storage_uri
-        self._template, self._service = template, service
-        self._seconds, self._sleep, self._now = patience_s, sleep, now
+    def __init__(self, platform: Platform, *, service: str = "recommender-live") -> None:
+        self._platform, self._cluster = platform, platform.cluster
+        self._service = service
 
     def read(self) -> Split | None:
         """The split that Knative's traffic has; None before the first one.
@@ -81,9 +62,7 @@ class KnativeTarget:
         Raises:
             RolloutError: see :class:`~tastemaker.promotion.rollout.target.RolloutTarget`; or it asks for a shadow.
         """
-        if split.shadow:
-            raise RolloutError("Knative cannot send a call to two releases; leave the shadow step out of the policy")
-        whole_per_cent(split.share)
+        require_possible(split, "Knative cannot send a call to two revisions and answer with one")
         service = self._cluster.get(SERVICES, self._service)
         if service is None:
             self._make(split.champion)
@@ -102,13 +81,7 @@ class KnativeTarget:
         return service
 
     def _make(self, release: str) -> None:
-        template = self._cluster.get(SERVICES, self._template)
-        if template is None:
-            raise RolloutError(
-                f"there is no InferenceService {self._template} in {self._cluster.namespace} that tells the shape of"
-                " the service; apply the manifests"
-            )
-        made = release_service(template, self._service, release, self._storage.format(release=release))
+        made = self._platform.service_of(release, self._service, "Knative")
         made["metadata"]["annotations"] |= {_CHAMPION: release, _CANDIDATE: ""}
         try:
             self._cluster.create(SERVICES, made)
@@ -135,14 +108,14 @@ class KnativeTarget:
     def _of_release(self, service: Object, release: str) -> Object:
         made = copy.deepcopy(service)
         if _told(service, _NEWEST) != release:
-            made = with_storage(made, self._storage.format(release=release))
+            made = with_storage(made, self._platform.uri(release))
         made.pop("status", None)
         made["metadata"]["annotations"][_NEWEST] = release
         made["metadata"]["labels"][_NEWEST] = release
         return made
 
     def _write(self, change: Callable[[Object], Object]) -> None:
-        patience = self._patience()
+        patience = self._platform.patience()
         while True:
             was = self._now_there()
             wanted = change(was)
@@ -156,15 +129,12 @@ class KnativeTarget:
         self._await()
 
     def _await(self) -> None:
-        patience = self._patience()
+        patience = self._platform.patience()
         while behind := _behind(self._now_there(), self._knative()):
             patience.wait(f"{self._service} does not follow what was asked for: {behind}")
 
     def _knative(self) -> Object | None:
         return self._cluster.get(KNATIVE, f"{self._service}-predictor")
-
-    def _patience(self) -> Patience:
-        return Patience(self._seconds, self._sleep, self._now)
 
 
 def _told(service: Object, name: str) -> str:

@@ -15,10 +15,12 @@ from tastemaker.errors import RolloutError
 from tastemaker.promotion.rollout.target import Split
 
 __all__ = [
+    "MODE",
     "RELEASE",
     "STOP",
     "TEMPLATE",
     "graph_of",
+    "mode_of",
     "release_service",
     "routed",
     "service_name",
@@ -32,6 +34,7 @@ __all__ = [
 Object = dict[str, Any]
 RELEASE: Final = "tastemaker/release"  # label and annotation of a release's service
 TEMPLATE: Final = "tastemaker/template"  # label of what was made of a template: its name
+MODE: Final = "serving.kserve.io/deploymentMode"
 STOP: Final = "serving.kserve.io/stop"
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _CONTAINER: Final = "kserve-container"
@@ -95,6 +98,12 @@ def storage_of(pod_spec: Mapping[str, Any]) -> str:
     )
 
 
+def mode_of(service: Object) -> str:
+    """The deployment mode that a service asks KServe for, by its name of today; empty where it does not say."""
+    asked = str(service["metadata"].get("annotations", {}).get(MODE, ""))
+    return {"RawDeployment": "Standard", "Serverless": "Knative"}.get(asked, asked)
+
+
 def release_service(template: Object, name: str, release: str, uri: str) -> Object:
     """A service for a release, of the shape of the template.
 
@@ -148,7 +157,7 @@ def graph_of(
             "name": name,
             "labels": {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": "tastemaker"},
             "annotations": {
-                "serving.kserve.io/deploymentMode": "Standard",
+                MODE: "Standard",
                 "serving.kserve.io/autoscalerClass": "hpa",
             },
         },

@@ -1,11 +1,11 @@
 """A rollout in a cluster, with KServe in Standard mode: a service per release, and a graph that divides the calls.
 
 In Standard mode KServe 0.20 takes ``canaryTrafficPercent`` and ``spec.canary`` and moves no traffic; a Splitter of an
-InferenceGraph does. Its router draws for each call anew: a shopper may get lists of both releases.
+InferenceGraph does. Its router draws for each call anew: a shopper may get lists of both releases (docs/kubernetes.md
+has what that means for the figures).
 """
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from tastemaker.errors import RolloutError
 from tastemaker.promotion.rollout.kserve_cluster import (
@@ -13,21 +13,19 @@ from tastemaker.promotion.rollout.kserve_cluster import (
     GRAPHS,
     PODS,
     SERVICES,
-    Cluster,
     ClusterConflict,
     Object,
 )
 from tastemaker.promotion.rollout.kserve_objects import (
     TEMPLATE,
     graph_of,
-    release_service,
     routed,
     service_name,
     split_of,
     steps_of,
-    whole_per_cent,
 )
-from tastemaker.promotion.rollout.kserve_waiting import Patience, condition
+from tastemaker.promotion.rollout.kserve_services import Platform, require_possible
+from tastemaker.promotion.rollout.kserve_waiting import condition
 from tastemaker.promotion.rollout.target import Split
 
 __all__ = ["KServeTarget"]
@@ -42,37 +40,22 @@ class KServeTarget:
     changes neither releases nor shares.
 
     Args:
-        cluster: where the platform is.
-        storage_uri: where KServe finds a release; ``{release}`` stands for its id.
-        template: name of the stopped InferenceService.
+        platform: where releases are served.
         graph: name of the graph that shoppers are sent to.
         path: what the router posts calls to; a graph has one.
         routers: replicas of its router, at least and at most, when it is made.
-        patience_s: seconds until something that was asked for must be in force.
-        sleep: waits some seconds.
-        now: a clock that never goes back, in seconds.
     """
 
     def __init__(
         self,
-        cluster: Cluster,
-        storage_uri: str,
+        platform: Platform,
         *,
-        template: str = "recommender",
         graph: str = "recommendations",
         path: str = "/v1/recommend",
         routers: tuple[int, int] = (2, 6),
-        patience_s: float = 600.0,
-        sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        if "{release}" not in storage_uri:
-            raise RolloutError(f"{storage_uri} is the same for all releases; put {{release}} where its id belongs")
-        self._cluster = cluster
-        self._storage = storage_uri
-        self._template, self._graph, self._path = template, graph, path
-        self._routers = routers
-        self._seconds, self._sleep, self._now = patience_s, sleep, now
+        self._platform, self._cluster = platform, platform.cluster
+        self._graph, self._path, self._routers = graph, path, routers
 
     def read(self) -> Split | None:
         """The split that all routers follow; None before the first one.
@@ -101,12 +84,7 @@ class KServeTarget:
         Raises:
             RolloutError: see :class:`~tastemaker.promotion.rollout.target.RolloutTarget`; or it asks for a shadow.
         """
-        if split.shadow:
-            raise RolloutError(
-                "the router of an InferenceGraph cannot send a call to two releases and answer with one; leave the"
-                " shadow step out of the policy of a cluster, or begin with a share of 0, which warms the candidate up"
-            )
-        whole_per_cent(split.share)
+        require_possible(split, "a graph's router cannot send a call to two releases and answer with one")
         wanted = [release for release in (split.champion, split.candidate) if release is not None]
         for release in wanted:
             self._start(release)
@@ -118,39 +96,30 @@ class KServeTarget:
             raise RolloutError(f"{split} was in force, and then somebody made it {in_force}; one rollout at a time")
         self._stop_all_but({self._name(release) for release in wanted})
 
-    def _patience(self) -> Patience:
-        return Patience(self._seconds, self._sleep, self._now)
-
     def _name(self, release: str) -> str:
-        return service_name(self._template, release)
+        return service_name(self._platform.template, release)
 
     def _urls(self, releases: Iterable[str]) -> dict[str, str]:
         inside = f"{self._cluster.namespace}.svc.cluster.local"
         return {release: f"http://{self._name(release)}-predictor.{inside}{self._path}" for release in releases}
 
     def _start(self, release: str) -> None:
-        patience = self._patience()
+        patience = self._platform.patience()
         while True:
             there = self._cluster.get(SERVICES, self._name(release))
             if there is not None and "deletionTimestamp" not in there["metadata"]:
                 return
             if there is None:
-                template = self._cluster.get(SERVICES, self._template)
-                if template is None:
-                    raise RolloutError(
-                        f"there is no InferenceService {self._template} in {self._cluster.namespace} that tells the"
-                        " shape of a release's service; apply the manifests"
-                    )
-                uri = self._storage.format(release=release)
+                made = self._platform.service_of(release, self._name(release), "Standard")
                 try:
-                    self._cluster.create(SERVICES, release_service(template, self._name(release), release, uri))
+                    self._cluster.create(SERVICES, made)
                 except ClusterConflict:
                     continue  # made by another one meanwhile
                 return
             patience.wait(f"the former service {self._name(release)} of release {release} is not gone yet")
 
     def _await_service(self, release: str) -> None:
-        name, patience = self._name(release), self._patience()
+        name, patience = self._name(release), self._platform.patience()
         while True:
             there = self._cluster.get(SERVICES, name)
             if there is None:
@@ -161,7 +130,7 @@ class KServeTarget:
             patience.wait(f"release {release} does not get ready as {name}: {why}")
 
     def _put_graph(self, split: Split) -> Object:
-        urls, patience = self._urls(filter(None, (split.champion, split.candidate))), self._patience()
+        urls, patience = self._urls(filter(None, (split.champion, split.candidate))), self._platform.patience()
         while True:
             former = self._cluster.get(GRAPHS, self._graph)
             wanted = graph_of(split, self._graph, urls, self._routers, former)
@@ -175,7 +144,7 @@ class KServeTarget:
                 patience.wait(f"the graph {self._graph} is changed by others all the time: {error}")
 
     def _await_routers(self, graph: Object) -> None:
-        patience = self._patience()
+        patience = self._platform.patience()
         while behind := self._behind(graph):
             patience.wait(f"not all routers of {self._graph} follow what was asked for: {behind}")
 
@@ -208,6 +177,6 @@ class KServeTarget:
         return [pod for pod in pods if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}]
 
     def _stop_all_but(self, needed: set[str]) -> None:
-        for service in self._cluster.find(SERVICES, {TEMPLATE: self._template}):
+        for service in self._cluster.find(SERVICES, {TEMPLATE: self._platform.template}):
             if service["metadata"]["name"] not in needed:
                 self._cluster.delete(SERVICES, service["metadata"]["name"])

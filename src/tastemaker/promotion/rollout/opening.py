@@ -44,14 +44,20 @@ def open_rollouts(
 def open_target(settings: Settings, options: Callable[[str], dict[str, Any]] | None = None) -> RolloutTarget:
     """Where releases are served: the cluster that the settings name, else the stack's recommender.
 
+    ``settings.cluster_mode`` says how the cluster divides the calls: by a graph (``standard``), or by revisions of one
+    service (``knative``).
+
     Raises:
-        RolloutError: there is no way to the cluster.
+        RolloutError: there is no way to the cluster, or the place of releases there is the same for all.
     """
     if settings.cluster_storage:
         from tastemaker.promotion.rollout.kserve_cluster import KubernetesCluster
+        from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
+        from tastemaker.promotion.rollout.kserve_services import Platform
         from tastemaker.promotion.rollout.kserve_target import KServeTarget
 
-        return KServeTarget(KubernetesCluster(settings.cluster_namespace), settings.cluster_storage)
+        platform = Platform(KubernetesCluster(settings.cluster_namespace), settings.cluster_storage)
+        return KnativeTarget(platform) if settings.cluster_mode == "knative" else KServeTarget(platform)
     newest = RolloutStore(settings.rollouts_dir).newest()
     lease_s = 60.0 * newest.rules.lease_minutes if newest is not None and not newest.over else 1_800.0
     return LocalTarget(settings, lambda: ask_recommender(settings, options), lease_s=lease_s)

@@ -8,6 +8,7 @@ from kserve_twin import NEVER, TwinCluster
 from tastemaker.errors import RolloutError
 from tastemaker.promotion.rollout.kserve_cluster import KNATIVE, SERVICES
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
+from tastemaker.promotion.rollout.kserve_services import Platform
 from tastemaker.promotion.rollout.target import RolloutTarget, Split
 
 A, B, C, D = (f"2011120{day}t130354-f980e305" for day in (6, 7, 8, 9))
@@ -15,7 +16,8 @@ A, B, C, D = (f"2011120{day}t130354-f980e305" for day in (6, 7, 8, 9))
 
 def on_knative() -> tuple[TwinCluster, KnativeTarget]:
     cluster = TwinCluster(mode="Knative")
-    return cluster, KnativeTarget(cluster, "pvc://home/{release}", sleep=cluster.tick, now=cluster.now, patience_s=20)
+    platform = Platform(cluster, "pvc://home/{release}", patience_s=20, sleep=cluster.tick, now=cluster.now)
+    return cluster, KnativeTarget(platform)
 
 
 def traffic(cluster: TwinCluster) -> dict[str, int]:
@@ -156,3 +158,14 @@ def test_a_service_of_that_name_that_no_rollout_made_is_not_touched_unseen() -> 
 def test_a_shadow_is_refused() -> None:
     with pytest.raises(RolloutError, match="leave the shadow step out"):
         on_knative()[1].apply(Split(A, B, 0.0, shadow=True))
+
+
+@pytest.mark.parametrize("mode", ["Standard", ""])
+def test_a_template_for_the_other_mode_is_refused_before_anything_is_written(mode: str) -> None:
+    cluster = TwinCluster(mode=mode)
+    target = KnativeTarget(Platform(cluster, "pvc://home/{release}", sleep=cluster.tick, now=cluster.now))
+    with pytest.raises(
+        RolloutError, match=r"rollouts act on Knative; set TASTEMAKER_CLUSTER_MODE, or apply the overlay"
+    ):
+        target.apply(Split(A))
+    assert cluster.log == []

@@ -8,6 +8,7 @@ from kserve_twin import NEVER, TwinCluster
 from tastemaker.errors import RolloutError
 from tastemaker.promotion.rollout.kserve_cluster import GRAPHS, PODS, SERVICES
 from tastemaker.promotion.rollout.kserve_objects import service_name
+from tastemaker.promotion.rollout.kserve_services import Platform
 from tastemaker.promotion.rollout.kserve_target import KServeTarget
 from tastemaker.promotion.rollout.target import RolloutTarget, Split
 
@@ -15,8 +16,8 @@ A, B, C = "20111209t130354-f980e305", "20111210t130354-0a1b2c3d", "20111211t1303
 
 
 def target_on(cluster: TwinCluster, **options: Any) -> KServeTarget:
-    options.setdefault("patience_s", 20.0)
-    return KServeTarget(cluster, "pvc://home/{release}", sleep=cluster.tick, now=cluster.now, **options)
+    options = {"patience_s": 20.0, "sleep": cluster.tick, "now": cluster.now} | options
+    return KServeTarget(Platform(cluster, "pvc://home/{release}", **options))
 
 
 def services(cluster: TwinCluster) -> set[str]:
@@ -176,7 +177,7 @@ def test_another_controller_that_writes_last_is_noticed_by_the_one_that_wrote_fi
         cluster.tick(seconds)
         next(ticks, lambda: None)()
 
-    raced = KServeTarget(cluster, "pvc://home/{release}", sleep=tick, now=cluster.now, patience_s=20)
+    raced = target_on(cluster, sleep=tick)
     with pytest.raises(RolloutError):
         raced.apply(Split(A, B, 0.25))
     assert second.read() == Split(A)
@@ -204,7 +205,7 @@ def test_a_release_that_is_just_being_stopped_is_started_again() -> None:
 
 
 def test_a_shadow_is_refused_with_what_to_do_instead() -> None:
-    with pytest.raises(RolloutError, match="begin with a share of 0"):
+    with pytest.raises(RolloutError, match="rollout start --policy cluster"):
         target_on(TwinCluster()).apply(Split(A, B, 0.0, shadow=True))
 
 
@@ -222,6 +223,19 @@ def test_without_manifests_it_says_that_they_are_missing() -> None:
         target_on(cluster, template="attic").apply(Split(A))
 
 
+def test_a_template_for_the_other_mode_is_refused_before_anything_is_written() -> None:
+    cluster = TwinCluster(mode="Knative")
+    with pytest.raises(RolloutError, match=r"recommender in shop says .*: Knative, .* act on Standard; set .*_MODE"):
+        target_on(cluster).apply(Split(A))
+    assert cluster.log == []
+
+
+def test_a_template_with_the_former_name_of_the_mode_is_taken() -> None:
+    cluster = TwinCluster(mode="RawDeployment")
+    target_on(cluster).apply(Split(A))
+    assert target_on(cluster).read() == Split(A)
+
+
 def test_a_template_without_a_place_for_the_release_is_refused() -> None:
     cluster = TwinCluster()
     cluster.change(SERVICES, "recommender", lambda it: it["spec"]["predictor"]["containers"][0].update(env=[]))
@@ -236,4 +250,4 @@ def test_an_id_that_no_label_can_hold_is_refused() -> None:
 
 def test_a_place_that_is_the_same_for_all_releases_is_refused() -> None:
     with pytest.raises(RolloutError, match="the same for all releases"):
-        KServeTarget(TwinCluster(), "pvc://home/latest")
+        Platform(TwinCluster(), "pvc://home/latest")
