@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
-from tastemaker.evaluation.drift.distances import jensen_shannon, new_share, shares, wasserstein
+from tastemaker.evaluation.drift.distances import jensen_shannon, shares, wasserstein
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -28,7 +28,3 @@ def test_many_windows_at_one_time_give_what_each_gives_alone():
     together = wasserstein(shares(counts[0]), shares(counts[1]), values, 1.0)
     alone = [float(wasserstein(shares(a), shares(b), values, 1.0)) for a, b in zip(*counts, strict=True)]
     np.testing.assert_allclose(together, alone)
-
-
-def test_nothing_new_in_nothing():
-    assert float(new_share(np.zeros(3), np.ones(3))) == 0.0

@@ -11,7 +11,7 @@ from tastemaker.evaluation.drift.limits import DriftLimits
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["OTHER", "CodedColumn", "clip_range", "code_column", "fold_categories", "is_number"]
+__all__ = ["OTHER", "CodedColumn", "Coding", "clip_range", "code_column", "fold_categories", "is_number"]
 
 OTHER = "(other)"
 _TAIL = 0.001
@@ -19,6 +19,28 @@ _VOCABULARY = 2_000  # categories that are told apart when new ones are looked f
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """What the codes of a column mean.
+
+    Attributes:
+        values: rising numbers; of categories their places.
+        scale: standard deviation of the reference's numbers; 0 of categories.
+        keep: of categories, how many of the most frequent ones, which come first, keep their place when the distance
+            is taken, all others being one; None of numbers.
+    """
+
+    values: Floats
+    scale: float
+    keep: int | None = None
+
+    @property
+    def check(self) -> str:
+        """Which distance is measured."""
+        return "wasserstein" if self.keep is None else "jensen_shannon"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,26 +48,14 @@ class CodedColumn:
     """One column of both frames.
 
     Attributes:
-        reference: ``[rows]``, a place in ``values``; -1 is missing.
+        reference: ``[rows]``, a place in the coding's ``values``; -1 is missing.
         current: likewise.
-        values: rising numbers; of categories their places.
-        scale: standard deviation of the reference's numbers; 0 of categories.
-        folded: ``[values]`` of categories, which of the most frequent ones each is, the last being all others; None of
-            numbers.
-        capped: whether categories beyond the most frequent 2,000 share a place.
+        coding: what they mean.
     """
 
-    reference: Ints
-    current: Ints
-    values: Floats
-    scale: float
-    folded: Ints | None = None
-    capped: bool = False
-
-    @property
-    def check(self) -> str:
-        """Which distance is measured."""
-        return "wasserstein" if self.folded is None else "jensen_shannon"
+    reference: Codes
+    current: Codes
+    coding: Coding
 
 
 def is_number(column: "pd.Series[Any]") -> bool:
@@ -81,29 +91,38 @@ def _code_numbers(reference: Floats, current: Floats, bins: int) -> CodedColumn:
     if len(values) > bins:  # else the distance is exact
         values = np.unique(both[np.linspace(0, len(both) - 1, bins).astype(np.int64)])
     coded = [
-        np.where(mask, np.searchsorted(values, part, side="right") - 1, -1)
+        np.where(mask, np.searchsorted(values, part, side="right") - 1, -1).astype(np.int32)
         for part, mask in zip(parts, there, strict=True)
     ]
-    return CodedColumn(coded[0], coded[1], values, float(parts[0][there[0]].std()))
+    return CodedColumn(coded[0], coded[1], Coding(values, float(parts[0][there[0]].std())))
 
 
 def _code_categories(reference: "pd.Series[Any]", current: "pd.Series[Any]", keep: int) -> CodedColumn:
     import pandas as pd
 
-    counted = reference.value_counts(sort=False)
+    # Rows are hashed once; all that follows is done on the categories.
+    ours, known = _factorized(reference)
+    theirs, seen = _factorized(current)
+    counts = np.bincount(ours[ours >= 0], minlength=len(known))
     # By frequency and then by name: equal counts must not depend on the order of rows.
-    order = np.lexsort((counted.index.astype(str), -counted.to_numpy()))
-    known = counted.index[order]
-    fresh = pd.Index(sorted(set(current.dropna().unique()) - set(known), key=str))
-    capped = len(known) > _VOCABULARY
-    vocabulary = known[:_VOCABULARY].append(fresh)
+    order = np.lexsort((known.astype(str), -counts))
+    frequent = known[order[:_VOCABULARY]]
+    fresh = pd.Index(sorted(seen[known.get_indexer(seen) < 0], key=str), dtype=object)
+    vocabulary = frequent.append(fresh)
     places = []
-    for part in (reference, current):
-        found = vocabulary.get_indexer(pd.Index(part))
-        places.append(np.where(part.isna(), -1, np.where(found < 0, len(vocabulary), found)).astype(np.int64))
+    for codes, names in ((ours, known), (theirs, seen)):
+        found = vocabulary.get_indexer(names)
+        of_name = np.append(np.where(found < 0, len(vocabulary), found), -1)  # the last entry: a missing row's code, -1
+        places.append(of_name[codes].astype(np.int32))
     size = len(vocabulary) + 1  # the last place: known, and rare
-    folded = np.minimum(np.arange(size), keep)
-    return CodedColumn(places[0], places[1], np.arange(size, dtype=np.float64), 0.0, folded, capped)
+    return CodedColumn(places[0], places[1], Coding(np.arange(size, dtype=np.float64), 0.0, keep))
+
+
+def _factorized(column: "pd.Series[Any]") -> "tuple[Ints, pd.Index[Any]]":
+    import pandas as pd
+
+    codes, names = pd.factorize(column)
+    return codes, pd.Index(names, dtype=object)
 
 
 def fold_categories(

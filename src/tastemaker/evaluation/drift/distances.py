@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["jensen_shannon", "new_share", "shares", "wasserstein"]
+__all__ = ["jensen_shannon", "shares", "wasserstein"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,16 +52,3 @@ def _terms(p: Floats, q: Floats) -> Floats:
     positive = p > 0
     ratio = np.divide(p, q, out=np.ones(np.broadcast_shapes(p.shape, q.shape)), where=positive)
     return np.asarray(np.where(positive, p * np.log(ratio), 0.0), dtype=np.float64)
-
-
-def new_share(current: npt.NDArray[np.floating], reference: npt.NDArray[np.floating]) -> Floats:
-    """Share of the current rows whose value the reference does not have.
-
-    Args:
-        current: counts ``[..., values]``.
-        reference: likewise.
-
-    >>> float(new_share(np.array([6.0, 2.0]), np.array([9.0, 0.0])))
-    0.25
-    """
-    return np.asarray((shares(current) * (reference <= 0)).sum(axis=-1), dtype=np.float64)

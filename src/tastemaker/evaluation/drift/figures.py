@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tastemaker.evaluation.drift.coding import CodedColumn
-from tastemaker.evaluation.drift.distances import jensen_shannon, new_share, shares, wasserstein
+from tastemaker.evaluation.drift.coding import CodedColumn, Coding
+from tastemaker.evaluation.drift.distances import jensen_shannon, shares
 from tastemaker.evaluation.drift.windows import Windows
 
 __all__ = ["ColumnFigures", "Rows", "column_figures"]
@@ -42,6 +42,7 @@ class ColumnFigures:
     """What was found.
 
     Attributes:
+        coding: of the column.
         observed: figure of the judged window by check.
         null: figures ``[resamples]`` of windows of reference days by check.
         exchanged: the same of windows of reference days and judged days together.
@@ -53,6 +54,7 @@ class ColumnFigures:
         null_empty: resampled windows without any.
     """
 
+    coding: Coding
     observed: dict[str, float]
     null: dict[str, Floats]
     exchanged: dict[str, Floats]
@@ -73,7 +75,8 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged:
         windows: of reference days.
         exchanged: of reference days and, after them, those of the judged window.
     """
-    width = len(column.values) + 1  # place 0: missing
+    coding = column.coding
+    width = len(coding.values) + 1  # place 0: missing
     by_day = _daily(column.reference, rows.days, rows.reference, rows.n_days, width)
     drawn = (
         by_day
@@ -81,53 +84,78 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged:
         else _daily(column.reference, rows.days, rows.window, rows.n_days, width)
     )
     judged = _daily(column.current, rows.current_days, rows.current, int(rows.current_days.max()) + 1, width)
-    current = judged.sum(axis=0, dtype=np.float64)
-    whole = by_day.sum(axis=0, dtype=np.float64)
-    inside = (windows.inside @ drawn).astype(np.float64)
-    outside = whole - windows.inside @ by_day
-    observed, null = _figures(column, current, whole), _figures(column, inside, outside)
+    whole, current = by_day.sum(axis=0, dtype=np.float64), judged.sum(axis=0, dtype=np.float64)
     kinds = [int((counts[1:] > 0).sum()) for counts in (whole, current)]
+    mixed = np.concatenate([drawn, judged])
+    # What is judged is one more window: all days of the second frame, compared with all of the first.
+    at_hand = np.concatenate([by_day, judged]).astype(np.float64)
+    this = Windows((np.arange(len(at_hand)) >= len(by_day))[None].astype(np.float32), len(judged), 1)
+    observed = window_figures(coding, this, at_hand, at_hand)
     return ColumnFigures(
-        observed={check: float(figure) for check, figure in observed.items()},
-        null=null,
-        exchanged=_figures(column, *_split(exchanged, np.concatenate([drawn, judged]))),
+        coding=coding,
+        observed={check: float(figure[0]) for check, figure in observed.items()},
+        null=window_figures(coding, windows, drawn, by_day),
+        exchanged=window_figures(coding, exchanged, mixed, mixed),
         n_values=(int(whole[1:].sum()), int(current[1:].sum())),
         missing=(float(shares(whole)[0]), float(shares(current)[0])),
         kinds=(kinds[0], kinds[1]),
         always=(int(whole[1:].argmax()), int(current[1:].argmax())),
-        null_constant=int(((inside[:, 1:] > 0).sum(axis=1) == 1).sum()),
-        null_empty=int((inside[:, 1:].sum(axis=1) == 0).sum()),
+        null_constant=int(((windows.inside @ (drawn[:, 1:] > 0) > 0).sum(axis=1) == 1).sum()) if kinds[1] == 1 else 0,
+        null_empty=int((windows.inside @ drawn[:, 1:].sum(axis=1) == 0).sum()),
     )
 
 
 def _daily(
-    codes: npt.NDArray[np.int64],
+    codes: npt.NDArray[np.int32],
     days: npt.NDArray[np.int64],
     chosen: npt.NDArray[np.bool_],
     n_days: int,
     width: int,
-) -> npt.NDArray[np.float32]:
-    cells = days[chosen] * width + codes[chosen] + 1
-    return np.bincount(cells, minlength=n_days * width).reshape(n_days, width).astype(np.float32)
+) -> Counts:
+    if not chosen.all():
+        codes, days = codes[chosen], days[chosen]
+    return np.bincount(days * width + (codes + 1), minlength=n_days * width).reshape(n_days, width).astype(np.float32)
 
 
-def _split(windows: Windows, by_day: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+def window_figures(coding: Coding, windows: Windows, drawn: Counts, days: Counts) -> dict[str, Floats]:
+    """Figures ``[resamples]`` of windows of days against the days that are not in them, by check.
+
+    Args:
+        coding: of the column.
+        windows: which days are in.
+        drawn: counts ``[days, 1 + values]``, missing values first, as a window has them.
+        days: the same as those outside have them; the same array where windows are not thinned.
+    """
+    checks = _numbers if coding.keep is None else _categories
+    absent = [
+        side[:, 0] / np.maximum(side[:, 1], 1)
+        for side in _split(windows, *(np.stack([c[:, 0], c.sum(axis=1)], axis=1) for c in (drawn, days)))
+    ]
+    return {"missing_share": np.abs(absent[0] - absent[1]), **checks(coding, windows, drawn[:, 1:], days[:, 1:])}
+
+
+def _split(windows: Windows, drawn: Counts, days: Counts) -> tuple[Counts, Counts]:
     """Counts of each window, and of the days that are not in it."""
-    inside = (windows.inside @ by_day).astype(np.float64)
-    return inside, by_day.sum(axis=0, dtype=np.float64) - inside
+    inside = windows.inside.astype(days.dtype, copy=False)
+    return inside @ drawn, days.sum(axis=0) - inside @ days
 
 
-def _figures(column: CodedColumn, current: Counts, reference: Counts) -> dict[str, Floats]:
-    """All figures of windows ``[..., places]`` against what they are compared with."""
-    missing = np.abs(shares(current)[..., 0] - shares(reference)[..., 0])
-    ours, theirs = current[..., 1:], reference[..., 1:]
-    if column.folded is None:
-        scale = column.scale if column.scale > 0 else 1.0
-        distance = wasserstein(shares(ours), shares(theirs), column.values, scale)
-        return {column.check: distance, "missing_share": missing}
-    groups = np.arange(int(column.folded[-1]) + 1)
-    fold = (column.folded[:, None] == groups).astype(np.float64)
-    distance = jensen_shannon(shares(ours @ fold), shares(theirs @ fold))
-    found = {column.check: distance, "missing_share": missing, "new_categories": new_share(ours, theirs)}
-    # A window without any value has no distribution; its missing share says so.
-    return {name: np.nan_to_num(figure) for name, figure in found.items()}
+def _numbers(coding: Coding, windows: Windows, drawn: Counts, days: Counts) -> dict[str, Floats]:
+    # Cumulated per day, so that no array of windows has to be.
+    inside, outside = _split(windows, np.cumsum(drawn, axis=1), np.cumsum(days, axis=1))
+    inside /= np.maximum(inside[:, -1:], 1)
+    outside /= np.maximum(outside[:, -1:], 1)
+    inside -= outside
+    apart = np.abs(inside, out=inside)
+    widths = np.diff(coding.values) / (coding.scale if coding.scale > 0 else 1.0)
+    return {coding.check: apart[:, :-1] @ widths.astype(apart.dtype)}
+
+
+def _categories(coding: Coding, windows: Windows, drawn: Counts, days: Counts) -> dict[str, Floats]:
+    folded = [np.hstack([c[:, : coding.keep], c[:, coding.keep :].sum(axis=1, keepdims=True)]) for c in (drawn, days)]
+    distance = jensen_shannon(*(shares(side) for side in _split(windows, *folded)))
+    # Only what is seen on no more days than a window has can be new in one: nearly no category of a long tail is not.
+    rare = (days > 0).sum(axis=0) <= windows.days
+    inside, outside = _split(windows, drawn[:, rare], days[:, rare])
+    rows = np.maximum(_split(windows, *(c.sum(axis=1, keepdims=True) for c in (drawn, days)))[0][:, 0], 1)
+    return {coding.check: distance, "new_categories": (inside * (outside <= 0)).sum(axis=1) / rows}

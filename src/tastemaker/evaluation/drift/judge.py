@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tastemaker.evaluation.drift.calibration import CheckKey
-from tastemaker.evaluation.drift.coding import CodedColumn, is_number
+from tastemaker.evaluation.drift.coding import is_number
 from tastemaker.evaluation.drift.figures import ColumnFigures
 from tastemaker.evaluation.drift.summary import ColumnDrift
 
@@ -37,7 +37,7 @@ def absent_column(name: str, reference: "pd.DataFrame", current: "pd.DataFrame")
 
 
 def judge_column(
-    name: str, segment: str, column: CodedColumn, figures: ColumnFigures, bounds: Mapping[CheckKey, float]
+    name: str, segment: str, figures: ColumnFigures, bounds: Mapping[CheckKey, float]
 ) -> list[ColumnDrift]:
     """Results of one column in one segment.
 
@@ -47,7 +47,6 @@ def judge_column(
     Args:
         name: of the column.
         segment: of the rows.
-        column: its codes.
         figures: of the window and of the resampled ones.
         bounds: limit of each check with a figure.
     """
@@ -77,25 +76,25 @@ def judge_column(
         reason = f"{figures.n_values[0]} values before, {figures.n_values[1]} now; {FEW} are needed"
         return [*found, said("few_values", None, reason)]
     if figures.kinds == (1, 1):
-        return [*found, said("constant", figures.always[0] != figures.always[1], _always(column, figures))]
+        return [*found, said("constant", figures.always[0] != figures.always[1], _always(figures))]
     reason = f"{figures.kinds[0]:,} values before, {figures.kinds[1]:,} now"
     if figures.kinds[0] == 1:
         # There is no spread that a distance could be measured in; and nothing is broken, something has begun.
         return [*found, said("varies", True, reason)]
     if figures.kinds[1] == 1:
         found.append(said("constant", figures.null_constant == 0, reason))
-    if column.folded is not None:
+    if figures.coding.keep is not None:
         fresh = fires("new_categories")
         reason = f"{figures.observed['new_categories']:.1%} of the rows have a category that was not there before"
         found.append(said("new_categories", fresh, reason if fresh else ""))
-    found.append(said(column.check, fires(column.check)))
+    found.append(said(figures.coding.check, fires(figures.coding.check)))
     return found
 
 
-def _always(column: CodedColumn, figures: ColumnFigures) -> str:
+def _always(figures: ColumnFigures) -> str:
     if figures.always[0] == figures.always[1]:
         return "the same single value in both"
-    if column.folded is not None:
+    if figures.coding.keep is not None:
         return "always one category before, always another now"
-    before, now = (column.values[place] for place in figures.always)
+    before, now = (figures.coding.values[place] for place in figures.always)
     return f"always {before:g} before, always {now:g} now"
