@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tastemaker.settings import Settings
+
 # The evidence that the tests of the gate are made with.
 sys.path.append(str(Path(__file__).parents[1] / "promotion"))
 
@@ -25,3 +27,12 @@ def prefect_api() -> Iterator[str]:
         os.environ.pop("PREFECT_API_URL")
         if before is not None:
             os.environ["PREFECT_API_URL"] = before
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Settings:
+    """Of an empty home, as the environment tells flows; the Alertmanager is away."""
+    made = Settings.from_env({}, home=tmp_path, alertmanager_url="http://127.0.0.1:9")
+    for name, value in made.to_env().items():
+        monkeypatch.setenv(name, value)
+    return made

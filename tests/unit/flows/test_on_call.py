@@ -1,21 +1,11 @@
 """What on-call hears of a flow's end, by real runs on a real Prefect server, with an Alertmanager that is away."""
 
-from pathlib import Path
-
 import pytest
 
 from tastemaker.observability.alerts import waiting_alerts
 from tastemaker.settings import Settings
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Settings:
-    made = Settings.from_env({}, home=tmp_path, alertmanager_url="http://127.0.0.1:9")
-    for name, value in made.to_env().items():
-        monkeypatch.setenv(name, value)
-    return made
 
 
 def test_a_failed_run_is_told_and_resolved_by_the_next_one_that_ends_well(settings: Settings) -> None:

@@ -1,57 +1,27 @@
 """The training flow on a small made-up shop: a gate that says no is an outcome that people can see."""
 
-import csv
-import random
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tastemaker.events.adapters import tabular
 from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.settings import Settings
+from tests.e2e.small_shop import open_shop
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-START = datetime(2024, 1, 1, tzinfo=UTC)
-DAYS = 160
-
-
-def _write_shop(path: Path) -> None:
-    """40 customers with a favourite aisle each buy there every few days: 40 × 54 × 2 = 4,320 purchases."""
-    random.seed(7)
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["who", "what", "when", "paid"])
-        for user in range(40):
-            for visit in range(0, DAYS, 3):
-                moment = START + timedelta(days=visit, hours=8 + user % 10)
-                for item in random.sample(range(8), 2):
-                    rows.writerow([f"u{user}", f"aisle{user % 5}-{item}", moment.isoformat(), 2 + item])
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    from tastemaker.features.repository import materialize
-    from tastemaker.stack.workspace import import_history, prepare, rebuild_online
-
     root = tmp_path_factory.mktemp("shop")
     here = Path(__file__).parents[3]
     repository = root / "repository"
     (repository / "monitoring").mkdir(parents=True)
     shutil.copytree(here / "monitoring" / "gates", repository / "monitoring" / "gates")
     (repository / "feature_repo").symlink_to(here / "feature_repo")
-    _write_shop(root / "shop.csv")
-    columns = {"user_id": "who", "item_id": "what", "occurred_at": "when", "value": "paid", "type": "=purchase"}
-    dataset = tabular.load(root / "shop.csv", columns)
-    settings = Settings.from_env({}, home=root / "home", repository=repository)
-    settings = settings.with_clock_at(dataset.last_event + timedelta(minutes=5))
-    import_history(settings, dataset)
-    prepare(settings)
-    rebuild_online(settings)
-    materialize(settings, settings.clock.now())
+    settings = open_shop(Settings.from_env({}, home=root / "home", repository=repository), root)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.to_env().items():
             patch.setenv(name, value)

@@ -18,14 +18,6 @@ HERE = Path(__file__).parents[3]
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> Settings:
-    made = Settings.from_env({}, home=tmp_path, alertmanager_url="http://127.0.0.1:9")
-    for name, value in made.to_env().items():
-        monkeypatch.setenv(name, value)
-    return made
-
-
 def _taken_back(rollout_id: str) -> Rollout:
     journal = [("entering", "started"), ("reverting", "clicks fell by half"), ("reverted", "the champion has all")]
     return Rollout(
