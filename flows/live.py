@@ -9,8 +9,8 @@ from prefect.deployments import run_deployment
 from flows.retrying import RETRIES
 from tastemaker.promotion.bento import build_bento
 from tastemaker.promotion.releases import ReleaseRegistry
-from tastemaker.promotion.rollout.opening import open_rollouts, policy_path
-from tastemaker.promotion.rollout.policy import load_policy
+from tastemaker.promotion.rollout.kserve_champion import serve_champion
+from tastemaker.promotion.rollout.opening import open_rollouts, policy_there
 from tastemaker.promotion.rollout.store import RolloutStore
 from tastemaker.settings import Settings
 
@@ -36,15 +36,18 @@ def go_live(settings: Settings, release: str, rollout: str) -> tuple[Literal["Pr
     registry = ReleaseRegistry(settings)
     champion = registry.champion()
     if champion is not None and champion.release == release:
+        serve_champion(settings, patience_s=60.0)  # a run that was killed may not have come to it
         return "Promoted", champion.bento
     running = RolloutStore(settings.rollouts_dir).newest()
     if running is not None and not running.over and running.candidate == release:
         return "RollingOut", running.id
     registry.require_promotable(release)
-    policy = load_policy(policy_path(settings, rollout)) if rollout else None
+    policy = policy_there(settings, rollout) if rollout else None
     bento = build_bento(settings, release)
     if champion is None or policy is None:
-        return "Promoted", registry.promote(release, bento).bento
+        promoted = registry.promote(release, bento)
+        serve_champion(settings, patience_s=60.0)  # where it is no cluster, the recommender follows by itself
+        return "Promoted", promoted.bento
     return "RollingOut", open_rollouts(settings).start(release, bento, policy, by="flow").id
 
 

@@ -13,6 +13,7 @@ from flows.sole import SoleRun
 from tastemaker.durable import replace_file
 from tastemaker.errors import RolloutError
 from tastemaker.observability.telling import tell_rollback
+from tastemaker.promotion.rollout.kserve_champion import serve_champion
 from tastemaker.promotion.rollout.opening import open_rollouts
 from tastemaker.promotion.rollout.state import Rollout
 from tastemaker.promotion.rollout.store import RolloutStore
@@ -48,6 +49,8 @@ def watch_rollout_flow(
     if busy := sole.acquire():
         return Completed(name="Skipped", message=busy)
     try:
+        if (served := serve_champion(settings)) is not None:
+            print(f"no rollout runs, and the champion {served.champion} was given all calls")
         rollout = _watch(settings, for_seconds, every_seconds)
         if rollout is None:
             return Completed(name="NoRollout", message="no rollout was begun yet")

@@ -220,7 +220,8 @@ def opened(cluster: RealCluster, home: Path, mode: str, split: Split) -> str:
         "import sys; from tastemaker.promotion.rollout.opening import open_target;"
         " from tastemaker.promotion.rollout.target import Split; from tastemaker.settings import Settings;"
         " target = open_target(Settings.from_env());"
-        " target.apply(Split(sys.argv[1], sys.argv[2], float(sys.argv[3]))); print(type(target).__name__, target.read())"
+        " target.apply(Split(sys.argv[1], sys.argv[2], float(sys.argv[3])));"
+        " print(type(target).__name__, target.read())"
     )
     environ = {
         **os.environ,

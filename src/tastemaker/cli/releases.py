@@ -151,6 +151,7 @@ def promote_command(release: Annotated[str, typer.Argument(metavar="RELEASE", he
     """
     from tastemaker.promotion.bento import build_bento
     from tastemaker.promotion.releases import ReleaseRegistry
+    from tastemaker.promotion.rollout.kserve_champion import serve_champion
 
     settings = current_settings()
     registry = ReleaseRegistry(settings)
@@ -159,6 +160,7 @@ def promote_command(release: Annotated[str, typer.Argument(metavar="RELEASE", he
         tag = build_bento(settings, release)
         step.done(tag)
     champion = registry.promote(release, tag)
+    serve_champion(settings, patience_s=60.0)
     console.print(f"champion: {champion.release}", highlight=False)
 
 
@@ -169,8 +171,11 @@ def rollback_command() -> None:
     Next: `tastemaker releases list`.
     """
     from tastemaker.promotion.releases import ReleaseRegistry
+    from tastemaker.promotion.rollout.kserve_champion import serve_champion
 
-    console.print(f"champion: {ReleaseRegistry(current_settings()).rollback().release}", highlight=False)
+    champion = ReleaseRegistry(current_settings()).rollback()
+    serve_champion(current_settings(), patience_s=60.0)
+    console.print(f"champion: {champion.release}", highlight=False)
 
 
 @app.command("retire")

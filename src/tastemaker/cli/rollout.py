@@ -21,8 +21,8 @@ app = typer.Typer(
     help="Try a release on some of the shoppers, and let it take over while nothing gets worse: shadow, 5 %, 25 %,"
     " 50 %, champion. It is rolled back by itself when errors, latency, empty lists, tiers, clicks or carts get worse."
     "\n\nIt acts on the stack's recommender, which keeps each shopper on one release. With TASTEMAKER_CLUSTER_STORAGE"
-    " it acts on KServe (TASTEMAKER_CLUSTER_MODE: standard or knative), where there is no shadow, and each list is drawn,"
-    " not the shopper: see docs/kubernetes.md.",
+    " it acts on KServe (TASTEMAKER_CLUSTER_MODE: standard or knative), where there is no shadow, and each list is"
+    " drawn, not the shopper: see docs/kubernetes.md.",
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -34,7 +34,8 @@ Who = Annotated[str, typer.Option(help="Who decides; you, if not given.")]
 def start_command(
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="Id of a release that passed the gate.")],
     policy: Annotated[
-        str, typer.Option(help="Rollout policy: a file name in monitoring/rollout/ without .yaml; default, or cluster.")
+        str,
+        typer.Option(help="Rollout policy: a file name in monitoring/rollout/; default, or on a cluster: cluster."),
     ] = "",
     watch: Annotated[bool, typer.Option(help="Stay and drive it to its end.")] = False,
     every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks, with --watch.")] = 15.0,
@@ -54,11 +55,10 @@ def start_command(
     from tastemaker.cli.steps import Steps
     from tastemaker.promotion.bento import build_bento
     from tastemaker.promotion.releases import ReleaseRegistry
-    from tastemaker.promotion.rollout.opening import policy_path
-    from tastemaker.promotion.rollout.policy import load_policy
+    from tastemaker.promotion.rollout.opening import policy_there
 
     settings = current_settings()
-    rules = load_policy(policy_path(settings, policy or ("cluster" if settings.cluster_storage else "default")))
+    rules = policy_there(settings, policy)
     ReleaseRegistry(settings).require_promotable(release)
     with Steps(console).step("Building the Bento") as step:
         tag = build_bento(settings, release)

@@ -1,8 +1,8 @@
 """What Knative's webhook refuses of a predictor that KServe's takes.
 
 From ``pkg/apis/serving`` of Knative Serving 1.23 (``fieldmask.go``, ``k8s_validation.go``), with the features on that
-docs/kubernetes.md lists. KServe hands a predictor on as it is: the refusal is in the status of a service that never gets
-ready, and no schema has it.
+docs/kubernetes.md lists. KServe hands a predictor on as it is: the refusal is in the status of a service that never
+gets ready, and no schema has it.
 """
 
 from collections.abc import Iterator

@@ -67,6 +67,17 @@ def test_weights_that_do_not_add_up_are_refused() -> None:
 
 
 @ALL
+def test_who_is_scaled_by_an_autoscaler_names_no_number_that_applying_again_would_bring_back(overlay: str) -> None:
+    scaled = [
+        it["spec"]["scaleTargetRef"]["name"] for it in of_kind(overlay, "HorizontalPodAutoscaler", "ScaledObject")
+    ]
+    assert "collector" in scaled
+    assert ("stream-worker" in scaled) == (overlay != "local")  # KEDA is not for one node
+    for name in scaled:
+        assert "replicas" not in named(overlay, "Deployment", name)["spec"], name
+
+
+@ALL
 def test_topics_are_those_of_the_code_with_its_partitions_and_policies(overlay: str) -> None:
     (nodes,) = of_kind(overlay, "KafkaNodePool")
     found = {topic["metadata"]["name"]: topic["spec"] for topic in of_kind(overlay, "KafkaTopic")}

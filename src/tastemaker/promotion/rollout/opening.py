@@ -4,16 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tastemaker.errors import RolloutError
 from tastemaker.lake.tables import Lake
 from tastemaker.promotion.releases import ReleaseRegistry
 from tastemaker.promotion.rollout.controller import RolloutController
 from tastemaker.promotion.rollout.lake_figures import lake_figures
 from tastemaker.promotion.rollout.local_target import LocalTarget, ask_recommender
+from tastemaker.promotion.rollout.policy import RolloutPolicy, load_policy
 from tastemaker.promotion.rollout.store import RolloutStore
 from tastemaker.promotion.rollout.target import RolloutTarget
 from tastemaker.settings import Settings
 
-__all__ = ["open_rollouts", "open_target", "policy_path"]
+__all__ = ["open_rollouts", "open_target", "policy_path", "policy_there"]
 
 
 def open_rollouts(
@@ -66,3 +68,26 @@ def open_target(settings: Settings, options: Callable[[str], dict[str, Any]] | N
 def policy_path(settings: Settings, name: str) -> Path:
     """The file of a rollout policy."""
     return settings.repository / "monitoring" / "rollout" / f"{name}.yaml"
+
+
+def policy_there(settings: Settings, name: str = "") -> RolloutPolicy:
+    """The rollout policy of a name, for where releases are served.
+
+    Args:
+        settings: of the platform.
+        name: of the file; empty or ``default``: ``cluster`` where the settings name a cluster.
+
+    Raises:
+        DataError: there is none of that name, or it is wrong.
+        RolloutError: it has a shadow, and releases are served by a cluster.
+    """
+    if name in {"", "default"}:
+        name = "cluster" if settings.cluster_storage else "default"
+    policy = load_policy(policy_path(settings, name))
+    shadows = [step.name for step in policy.steps if step.shadow]
+    if settings.cluster_storage and shadows:
+        raise RolloutError(
+            f"the policy {name} has a shadow in its step {shadows[0]}, and nothing in a cluster makes lists that nobody"
+            " sees; take the policy cluster, or leave the step out"
+        )
+    return policy

@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 
 from tastemaker.cli.app import app
 from tastemaker.errors import DataError, RolloutError
-from tastemaker.promotion.rollout import kserve_cluster
+from tastemaker.promotion.rollout import kserve_champion, kserve_cluster
+from tastemaker.promotion.rollout.kserve_champion import serve_champion
 from tastemaker.promotion.rollout.kserve_knative import KnativeTarget
 from tastemaker.promotion.rollout.kserve_services import Platform
 from tastemaker.promotion.rollout.kserve_target import KServeTarget
 from tastemaker.promotion.rollout.local_target import LocalTarget
-from tastemaker.promotion.rollout.opening import open_target
+from tastemaker.promotion.rollout.opening import open_target, policy_there
 from tastemaker.promotion.rollout.target import RolloutTarget, Split
 from tastemaker.settings import Settings
 
@@ -85,3 +86,70 @@ def test_the_help_says_what_a_cluster_does_not_do(command: list[str]) -> None:
     assert "TASTEMAKER_CLUSTER_STORAGE" in told
     assert "not the shopper" in told
     assert "no shadow" in told
+
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+
+
+@pytest.mark.parametrize("name", ["", "default", "cluster"])
+def test_on_a_cluster_the_policy_by_default_is_the_one_without_a_shadow(name: str) -> None:
+    on_cluster = Settings(repository=REPOSITORY, cluster_storage=STORAGE)
+    assert policy_there(on_cluster, name).name == "cluster"
+    assert policy_there(Settings(repository=REPOSITORY), name).name == (name or "default")
+
+
+def test_a_policy_with_a_shadow_is_refused_on_a_cluster_before_anything_begins() -> None:
+    with pytest.raises(RolloutError, match=r"rehearsal has a shadow in its step shadow, .* take the policy cluster"):
+        policy_there(Settings(repository=REPOSITORY, cluster_storage=STORAGE), "rehearsal")
+
+
+class Pointer:
+    """The champion pointer, without releases behind it."""
+
+    release = ""
+
+    def __init__(self, settings: Settings) -> None:
+        del settings
+
+    def champion(self) -> Any:
+        return type("Named", (), {"release": self.release}) if self.release else None
+
+
+def test_the_champion_is_served_where_no_rollout_runs_and_nothing_is_done_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = TwinCluster()
+    target = KServeTarget(Platform(cluster, STORAGE, sleep=cluster.tick, now=cluster.now))
+    settings = Settings(home=tmp_path, cluster_storage=STORAGE)
+    monkeypatch.setattr(kserve_champion, "ReleaseRegistry", Pointer)
+    assert serve_champion(settings, target=target) is None  # there is no release yet
+    assert target.read() is None
+    for release in (A, B, A):  # the first one; a promotion and a rollback past rollouts
+        monkeypatch.setattr(Pointer, "release", release)
+        assert serve_champion(settings, target=target) == Split(release) == target.read()
+        cluster.log.clear()
+        assert serve_champion(settings, target=target) is None
+        assert cluster.log == []
+
+
+def test_while_a_rollout_runs_its_driver_alone_says_what_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = TwinCluster()
+    target = KServeTarget(Platform(cluster, STORAGE, sleep=cluster.tick, now=cluster.now))
+    settings = Settings(home=tmp_path, cluster_storage=STORAGE)
+    monkeypatch.setattr(kserve_champion, "ReleaseRegistry", Pointer)
+    monkeypatch.setattr(Pointer, "release", A)
+    target.apply(Split(A, B, 0.25))
+    settings.rollouts_dir.mkdir(parents=True)
+    running = settings.rollouts_dir / "1.json"
+    running.write_text('{"candidate": "b", "phase": "watching"}')
+    assert serve_champion(settings, target=target) is None
+    assert target.read() == Split(A, B, 0.25)
+    running.write_text('{"candidate": "b", "phase": "reverted"}')
+    assert serve_champion(settings, target=target) == Split(A)  # what a rollout left behind that it could not revert
+
+
+def test_the_stack_alone_is_left_to_its_recommender(tmp_path: Path) -> None:
+    assert serve_champion(Settings(home=tmp_path)) is None
+    assert list(tmp_path.iterdir()) == []
