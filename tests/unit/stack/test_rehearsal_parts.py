@@ -139,7 +139,7 @@ def _events(count: int) -> pa.Table:
 
 def _dataset(events: pa.Table) -> Dataset:
     items = pa.table({name: [] for name in SCHEMAS[names.TABLE_ITEMS].names}, schema=SCHEMAS[names.TABLE_ITEMS])
-    return Dataset("small", events, items, CleaningReport(rows=events.num_rows, kept=events.num_rows))
+    return Dataset("small", events, items, CleaningReport("small", events.num_rows))
 
 
 def test_sample_keeps_all_events_of_the_shoppers_that_it_keeps_and_no_guest() -> None:

@@ -31,7 +31,7 @@ def sample_shoppers(dataset: Dataset, one_in: int) -> Dataset:
     """All events of one known shopper in so many, chosen by a hash of the id; guests are left out.
 
     >>> [user for user in ("u1", "u2", "u3", "u4") if zlib.crc32(user.encode()) % 2 == 0]
-    ['u1', 'u3']
+    ['u1', 'u2', 'u3']
     """
     users = pc.dictionary_encode(dataset.events[names.USER_ID].combine_chunks())
     chosen = [user is not None and zlib.crc32(user.encode()) % one_in == 0 for user in users.dictionary.to_pylist()]

@@ -16,7 +16,7 @@ from tastemaker.features.plan import FeaturePlan
 from tastemaker.promotion.kept_run import KeptRun
 from tastemaker.promotion.ranking_leaks import look_for_ranking_leaks
 from tastemaker.promotion.training_key import content_key
-from tastemaker.release.files import CARD, RANKER, ModelCard
+from tastemaker.release.files import RANKER, ModelCard
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.release.retrieval import load_retrieval
 from tastemaker.settings import Settings
