@@ -9,7 +9,7 @@ from tastemaker.stack.flow_runs import FlowRun, FlowRuns
 __all__ = ["ToldRuns"]
 
 _BEGUN = frozenset({"Running", "Completed", "Cached"})
-_EVERY_S = 0.5
+_EVERY_S = 1.0  # every look costs the server, which has the same cores
 
 
 class ToldRuns:
