@@ -15,9 +15,7 @@ from tastemaker import names
 from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 
-__all__ = ["Shoppers", "known_shoppers", "send_script"]
-
-_BATCH = 250
+__all__ = ["Shoppers", "known_shoppers"]
 
 
 def known_shoppers(settings: Settings, count: int) -> list[str]:
@@ -41,6 +39,7 @@ class Shoppers:
         otherwise: see ``likes``.
         seed: of orders and clicks.
         threads: how many ask at once.
+        pause_s: of each, from one list to the next.
     """
 
     def __init__(
@@ -52,8 +51,10 @@ class Shoppers:
         otherwise: float,
         seed: int,
         threads: int = 3,
+        pause_s: float = 0.03,
     ) -> None:
         self._settings, self._users, self._likes, self._otherwise = settings, users, likes, otherwise
+        self._pause_s = pause_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.lists: Counter[str] = Counter()
@@ -86,6 +87,7 @@ class Shoppers:
                         self._visit(client, user, rng)
                     except httpx.HTTPError as error:
                         self._failed(f"{type(error).__name__}: {error}")
+                    self._stop.wait(self._pause_s)
 
     def _visit(self, client: httpx.Client, user: str, rng: random.Random) -> None:
         answer = client.post(f"{self._settings.recommender_url}/v1/recommend", json={"user": user, "k": 10})
@@ -113,29 +115,3 @@ class Shoppers:
         with self._lock:
             self.failures.append(what)
         self._stop.wait(0.2)
-
-
-def send_script(settings: Settings, items: Sequence[str], *, accounts: int, each: int, seed: int) -> int:
-    """What a script does to a shop: accounts made today buy at random, a hundred of each thing.
-
-    Args:
-        settings: where the collector is.
-        items: that it buys.
-        accounts: how many.
-        each: how many purchases of each account.
-        seed: of the choices.
-
-    Returns:
-        How many events were accepted.
-    """
-    rng = random.Random(seed)  # noqa: S311
-    events = [
-        {"type": "purchase", "user_id": f"script-{n}", "item_id": item, "value": round(rng.uniform(500, 5000), 2)}
-        for n in range(accounts)
-        for item in rng.sample(list(items), min(each, len(items)))
-    ]
-    with httpx.Client(timeout=60, trust_env=False) as client:
-        for start in range(0, len(events), _BATCH):
-            body = {"events": events[start : start + _BATCH]}
-            client.post(f"{settings.collector_url}/v1/events", json=body).raise_for_status()
-    return len(events)
