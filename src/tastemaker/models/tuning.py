@@ -26,11 +26,14 @@ class Tuned:
         trial: of the best.
         model: fitted on the training part of the validation split.
         trials: all of them, in their order.
+        allowed_s: seconds that the fit of the best was allowed to take; models make less of their hyperparameters
+            where time is short, and the same only in the same time.
     """
 
     trial: Trial
     model: Model
     trials: tuple[Trial, ...]
+    allowed_s: float
 
 
 def fit_tuned(
@@ -108,7 +111,7 @@ def tune(
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed))
     log = TrialLog(context.trials)
     trials: list[Trial] = []
-    best: tuple[Trial, Model | None] | None = None
+    best: tuple[Trial, Model | None, float] | None = None
     done: set[str] = set()
     misses = 0
     while misses < patience:
@@ -123,6 +126,7 @@ def tune(
             misses += 1
             continue
         done.add(trial.key)
+        allowed_s = until - time.monotonic()
         known = log.find(trial)
         if known is not None:
             trial = known
@@ -141,15 +145,17 @@ def tune(
         elif trial.error:
             return None
         if not trial.error and (best is None or trial.ndcg > best[0].ndcg):
-            best, misses = (trial, model), 0
+            best, misses = (trial, model, allowed_s), 0
         else:
             misses += 1
     if best is None:
         return None
-    trial, model = best
+    trial, model, allowed_s = best
     if model is None:  # an earlier run measured it
-        model = create(source, **trial.hyperparameters).fit(part.train, replace(context, deadline=_end(context, until)))
-    return Tuned(trial, model, tuple(trials))
+        end = _end(context, until)
+        allowed_s = end - time.monotonic()
+        model = create(source, **trial.hyperparameters).fit(part.train, replace(context, deadline=end))
+    return Tuned(trial, model, tuple(trials), allowed_s)
 
 
 def _end(context: FitContext, until: float) -> float:

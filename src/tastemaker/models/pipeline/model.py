@@ -1,7 +1,7 @@
 """The pipeline as one model: tuned sources offer candidates, a ranker orders them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -16,11 +16,11 @@ from tastemaker.models.pipeline.exposure import exposed
 from tastemaker.models.pipeline.facts import ItemFacts
 from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
+from tastemaker.models.pipeline.refit import refit, refit_or_keep, refit_s
 from tastemaker.models.pipeline.sources import choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
 from tastemaker.models.protocol import FitContext, Model, Scores
 from tastemaker.models.ranking import blocks, top_k
-from tastemaker.models.registry import create
 from tastemaker.models.tuning import Tuned, tune
 from tastemaker.models.validation import Validation, validation_for
 
@@ -76,13 +76,14 @@ class Pipeline:
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
         facts = ItemFacts.of(part.train, context.items)
-        kept, self._order = self._stack(tuned, part, facts, context, clock)
+        self._order = self._stack(tuned, part, facts, context, clock)
         # First what lists are made by: the curve is told as far as there is time, unless somebody asked for coverage.
-        final = self._fitted(kept, train, context)
-        self._use([one.model for one in kept], part.train, facts)
+        final, stayed = refit_or_keep(tuned, train, context, clock.end)
+        self._use([one.model for one in tuned], part.train, facts)
         until = None if self.ndcg_for_coverage > 0 else clock.end
-        k = context.depth
-        curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed, until=until)
+        k, curve = context.depth, []
+        if until is None or time.monotonic() < until:
+            curve = trade_off(self._lists_and_scores, part.history, part.relevant, k, seed=context.seed, until=until)
         self._use(final, train, ItemFacts.of(train, context.items))
         places = choose_places(curve, self.ndcg_for_coverage) if self.ndcg_for_coverage > 0 else 0
         if places:
@@ -91,8 +92,9 @@ class Pipeline:
             "protocol": part.protocol,
             "validation_users": part.history.n_users,
             "trials": [asdict(trial) for one in tuned for trial in one.trials],
-            "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in kept},
-            "blend": dict(zip((one.trial.source for one in kept), self._order.blend.tolist(), strict=True)),
+            "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in tuned},
+            "blend": dict(zip((one.trial.source for one in tuned), self._order.blend.tolist(), strict=True)),
+            "not_fitted_again": stayed,
             "ndcg": self._order.measured,
             "coverage_for_ndcg": [asdict(point) for point in curve],
             "places_for_coverage": places,
@@ -149,8 +151,8 @@ class Pipeline:
     def _tune(self, names: tuple[str, ...], part: Validation, context: FitContext, clock: "_Clock") -> list[Tuned]:
         tuned: list[Tuned] = []
         for at, name in enumerate(names):
-            # What has been fitted is fitted again in the end; the rest of the time is shared among those to come.
-            left = clock.end - time.monotonic() - clock.stack_s - sum(one.trial.fit_s for one in tuned)
+            # What has been fitted makes lists and is fitted again; the rest of the time is shared among those to come.
+            left = clock.end - time.monotonic() - clock.stack_s - _listing_s(tuned) - refit_s(tuned)
             waiting = sum(_weight(other) for other in names[at:])
             slice_s = left * _weight(name) / waiting
             if slice_s <= 0:
@@ -164,19 +166,21 @@ class Pipeline:
 
     def _stack(
         self, tuned: list[Tuned], part: Validation, facts: ItemFacts, context: FitContext, clock: "_Clock"
-    ) -> tuple[list[Tuned], Stack]:
-        """Leave out what cannot be fitted again in time, and learn to order what the others offer."""
-        kept = _affordable(tuned, clock)
-        learn, judge = self._lists([one.model for one in kept], part, facts, context.seed)
-        more = self._earlier(kept, part, context, clock)
+    ) -> Stack:
+        """Learn to order what the sources offer."""
+        learn, judge = self._lists([one.model for one in tuned], part, facts, context.seed)
+        more = self._earlier(tuned, part, context, clock)
         if more is not None:
             learn = join(learn, more)
-        sources = [one.trial.source for one in kept]
+        sources = [one.trial.source for one in tuned]
         names = feature_names(sources, facts)
-        stack = fit_stack(learn, judge, len(kept), k=context.depth, context=context, names=names)
+        end = max(clock.end - refit_s(tuned), time.monotonic() + clock.stack_s / 2)
+        stack = fit_stack(
+            learn, judge, len(tuned), k=context.depth, context=replace(context, deadline=end), names=names
+        )
         weights = zip(sources, stack.blend, strict=True)
         context.progress("blend: " + ", ".join(f"{source} {weight:.2f}" for source, weight in weights))
-        return kept, stack
+        return stack
 
     def _lists(self, models: list[Model], part: Validation, facts: ItemFacts, seed: int) -> tuple[Lists, Lists]:
         """Lists of the validation users: those to learn from, and those to judge by."""
@@ -186,43 +190,21 @@ class Pipeline:
 
     def _earlier(self, tuned: list[Tuned], part: Validation, context: FitContext, clock: "_Clock") -> Lists | None:
         """More lists: a second validation part is held out of the first one's training data."""
-        again_s = sum(one.trial.fit_s for one in tuned)
-        if time.monotonic() + 2 * again_s + clock.stack_s > clock.end:
+        if time.monotonic() + _listing_s(tuned) + 2 * refit_s(tuned) + clock.stack_s > clock.end:
             return None
         try:
             second = validation_for(part.train, replace(context, seed=context.seed + 1, protocol=part.protocol))
-            models = self._fitted(tuned, second.train, replace(context, deadline=time.monotonic() + 3 * again_s + 1))
+            models = [refit(one, second.train, context) for one in tuned]
         except DataError as error:
             context.progress(f"no second validation part: {error}")
             return None
         facts = ItemFacts.of(second.train, context.items)
         return Lists.of(models, second.history, second.relevant, facts, each=self.each, exclude_seen=self.exclude_seen)
 
-    def _fitted(self, tuned: list[Tuned], train: Histories, context: FitContext) -> list[Model]:
-        """The chosen configurations, fitted on other data; each gets its share of the time."""
-        models: list[Model] = []
-        for at, one in enumerate(tuned):
-            share = context.remaining_s * one.trial.fit_s / max(1e-9, sum(other.trial.fit_s for other in tuned[at:]))
-            deadline = None if context.deadline is None else time.monotonic() + max(share, 1.0)
-            began = time.monotonic()
-            model = create(one.trial.source, **one.trial.hyperparameters)
-            models.append(model.fit(train, replace(context, deadline=deadline)))
-            context.progress(f"{one.trial.source}: fitted again in {time.monotonic() - began:.0f} s")
-        return models
 
-
-def _affordable(tuned: list[Tuned], clock: "_Clock") -> list[Tuned]:
-    """The best sources, by their own NDCG, that can be fitted again in the time that is left; always the best one.
-
-    Not by their weight in the blend: a source without any can still tell the ranker something.
-    """
-    left = clock.end - clock.stack_s - time.monotonic()
-    chosen: set[str] = set()
-    for one in sorted(tuned, key=lambda one: -one.trial.ndcg):
-        if not chosen or one.trial.fit_s <= left:
-            chosen.add(one.trial.source)
-            left -= one.trial.fit_s
-    return [one for one in tuned if one.trial.source in chosen]
+def _listing_s(tuned: Sequence[Tuned]) -> float:
+    """Seconds in which these score the validation users once more."""
+    return sum(one.trial.score_s for one in tuned)
 
 
 def _weight(name: str) -> float:

@@ -1,10 +1,14 @@
-"""What orders the candidates: the linear blend of the sources, or a ranker that began at it, whichever is better."""
+"""What orders the candidates: the best source, the linear blend of all, or a ranker that began at it.
+
+The richer order must earn its place on lists that it did not learn from: the blend by its mean, the ranker, which was
+stopped where these lists liked it best, by more than the standard error of the difference.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Stack", "fit_stack"]
 
 _RANKERS = 3  # averaged; one alone differs by a hundredth from seed to seed
-_TIME = 0.4  # share of what is left of the budget that they may take
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,9 +38,9 @@ class Stack:
     """Scores candidates from their features.
 
     Attributes:
-        blend: float32 ``[sources]``, weights of the first columns.
-        rankers: networks that differ in their seed, whose scores are averaged; none where the blend is better.
-        measured: NDCG of both on lists that neither learned from.
+        blend: float32 ``[sources]``, weights of the first columns; a single 1 where the best source is better.
+        rankers: networks that differ in their seed, whose scores are averaged; none where the blend is as good.
+        measured: NDCG of the best source, of the blend and of the rankers on lists that none learned from.
     """
 
     blend: Floats
@@ -52,11 +55,11 @@ class Stack:
         mean = sum(ranker.score(flat) for ranker in self.rankers) / len(self.rankers)
         return np.asarray(mean, dtype=np.float32).reshape(features.shape[:2])
 
-    def ndcg(self, lists: Lists, k: int) -> float:
-        """Of the lists in this order; relevant items that nobody offered count as missed."""
+    def ndcg(self, lists: Lists, k: int) -> npt.NDArray[np.float64]:
+        """Float64 ``[lists]`` in this order; relevant items that nobody offered count as missed."""
         places = top_k(np.where(lists.labels >= 0, self.score(lists.features), -np.inf).astype(np.float32), k)
         hits = (np.take_along_axis(lists.labels, np.maximum(places, 0), axis=1) == 1) & (places >= 0)
-        return float(ndcg(hits, np.maximum(lists.n_relevant, 1)).mean())
+        return ndcg(hits, np.maximum(lists.n_relevant, 1))
 
 
 def fit_stack(
@@ -85,11 +88,23 @@ def fit_stack(
     if not len(learn.items):
         raise DataError("no source offers an item that its validation user went on to take; give more interactions")
     blend = fit_blend(learn.features[:, :, :n_sources], learn.labels)
-    measured = {"blend": Stack(blend, (), {}).ndcg(judge, k)}
+    sources = [Stack(alone, (), {}) for alone in np.eye(n_sources, dtype=np.float32)]
     rankers = _rankers(learn, judge.take(judge.useful), blend, tuple(names), context)
-    measured["ranker"] = Stack(blend, rankers, {}).ndcg(judge, k)
-    context.progress(f"NDCG@{k} of the blend {measured['blend']:.4f}, of the ranker {measured['ranker']:.4f}")
-    return Stack(blend, rankers if measured["ranker"] > measured["blend"] else (), measured)
+    best = max(sources, key=lambda source: source.ndcg(judge, k).sum())
+    stacks = {"source": best, "blend": Stack(blend, (), {}), "ranker": Stack(blend, rankers, {})}
+    figures = {name: stack.ndcg(judge, k) for name, stack in stacks.items()}
+    measured = {name: float(figure.mean()) if len(figure) else float("nan") for name, figure in figures.items()}
+    context.progress(f"NDCG@{k}: " + ", ".join(f"{name} {value:.4f}" for name, value in measured.items()))
+    return replace(stacks[_choose(figures)], measured=measured)
+
+
+def _choose(figures: Mapping[str, npt.NDArray[np.float64]]) -> str:
+    """The order to use: a name of ``figures``, float64 ``[lists]`` each; the blend where there are no lists to tell."""
+    if not len(figures["blend"]):
+        return "blend"
+    simple = "blend" if figures["blend"].mean() > figures["source"].mean() else "source"
+    lead = figures["ranker"] - figures[simple]
+    return "ranker" if lead.mean() > lead.std() / np.sqrt(len(lead)) else simple
 
 
 def _rankers(
@@ -101,7 +116,7 @@ def _rankers(
     start = np.zeros(len(names), dtype=np.float32)
     start[: len(blend)] = blend
     begun = time.monotonic()
-    until = begun + _TIME * context.remaining_s if np.isfinite(context.remaining_s) else None
+    until = context.deadline
     rankers: list[Ranker] = []
     while len(rankers) < _RANKERS:
         each_s = (time.monotonic() - begun) / max(1, len(rankers))
