@@ -17,7 +17,7 @@ from tastemaker.models.two_tower.model import TwoTower
 N_ITEMS = 24
 SMALL: dict[str, Any] = {
     "dimension": 16, "layers": 1, "window": 8, "batch": 256, "learning_rate": 0.02, "epochs": 15, "dropout": 0.0,
-    "event_dropout": 0.0, "average": 0.9, "patience": 30,
+    "event_dropout": 0.0, "average": 0.9, "patience": 30, "compiled": False,
 }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def _after(model: Model, items: list[int], times: list[int] | None = None) -> np
 
 @pytest.fixture(scope="module")
 def transformer() -> TwoTower:
-    return TwoTower(encoder="transformer", **SMALL).fit(_cycle(), FitContext(seed=3))
+    return TwoTower(encoder="transformer", **(SMALL | {"compiled": True})).fit(_cycle(), FitContext(seed=3))
 
 
 @pytest.fixture(scope="module")
