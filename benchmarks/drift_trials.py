@@ -112,7 +112,9 @@ def _swapped(column: "pd.Series[str]", draw: np.random.Generator) -> "pd.Series[
 
 
 def _with_missing(column: "pd.Series[float]", draw: np.random.Generator) -> "pd.Series[float]":
-    return column.mask(draw.random(len(column)) < _MISSING)
+    # Of rows that have a value: what is missing already cannot be lost.
+    lost = draw.choice(np.flatnonzero(column.notna()), round(_MISSING * len(column)), replace=False)
+    return column.mask(np.isin(np.arange(len(column)), lost))
 
 
 def _frozen(column: "pd.Series[float]", draw: np.random.Generator) -> "pd.Series[float]":

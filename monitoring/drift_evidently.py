@@ -6,27 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tastemaker.evaluation.drift import ColumnDrift, DriftLimits
-from tastemaker.evaluation.drift.coding import clip_range, fold_categories, is_number
-from tastemaker.evaluation.drift.measure import DAY
+from tastemaker.evaluation.drift.coding import clip_range, fold_categories, frequent_categories, is_number
 from tastemaker.evaluation.drift.summary import FEATURES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EVIDENTLY_HTML", "EVIDENTLY_JSON", "evidently_report", "sample"]
+__all__ = ["EVIDENTLY_HTML", "EVIDENTLY_JSON", "evidently_report"]
 
 EVIDENTLY_HTML = "drift.html"
 EVIDENTLY_JSON = "drift.evidently.json"
 
 _METHODS = {"wasserstein": "wasserstein", "jensen_shannon": "jensenshannon"}  # our name -> Evidently's
 Frames = Mapping[str, "tuple[pd.DataFrame, pd.DataFrame]"]
-
-
-def sample(frame: "pd.DataFrame", rows: int, seed: int) -> "pd.DataFrame":
-    """At most ``rows`` rows, drawn without replacement."""
-    return frame if len(frame) <= rows else frame.sample(n=rows, random_state=seed).reset_index(drop=True)
 
 
 def evidently_report(
@@ -62,7 +57,7 @@ def evidently_report(
     shown = {_name(one): one for one in columns if one.check in _METHODS and not one.segment and one.limit is not None}
     if not shown:
         return {}
-    prepared = [_sampled(frames, shown, which, limits, seed) for which in (0, 1)]
+    prepared = _sampled(frames, shown, limits, seed)
     definition = DataDefinition(
         numerical_columns=[name for name, one in shown.items() if one.check == "wasserstein"],
         categorical_columns=[name for name, one in shown.items() if one.check == "jensen_shannon"],
@@ -96,27 +91,36 @@ def _name(one: ColumnDrift) -> str:
 
 
 def _sampled(
-    frames: Frames, shown: Mapping[str, ColumnDrift], which: int, limits: DriftLimits, seed: int
-) -> "pd.DataFrame":
+    frames: Frames, shown: Mapping[str, ColumnDrift], limits: DriftLimits, seed: int
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """The columns as they were measured: numbers clipped to the reference's range, rare categories folded."""
     import pandas as pd
 
-    parts = []
+    found: tuple[dict[str, Any], dict[str, Any]] = {}, {}
     for group, pair in frames.items():
-        rows = sample(pair[which].drop(columns=DAY), limits.rows, seed)
-        found: dict[str, Any] = {}
+        # Rows first, then one column at a time: a frame of a million rows is not copied.
+        places = [_places(len(frame), limits.rows, seed) for frame in pair]
         for name, one in shown.items():
             if one.group != group:
                 continue
             before = pair[0][one.column]
+            parts = [
+                frame[one.column].iloc[rows].reset_index(drop=True) for frame, rows in zip(pair, places, strict=True)
+            ]
             if is_number(before):
                 values = before.to_numpy(np.float64)
-                found[name] = rows[one.column].astype(np.float64).clip(*clip_range(values[np.isfinite(values)]))
+                span = clip_range(values[np.isfinite(values)])
+                parts = [part.astype(np.float64).clip(*span) for part in parts]
             else:
-                found[name] = fold_categories(before, rows[one.column], limits.categories)[1]
-        parts.append(pd.DataFrame(found).reset_index(drop=True))
-    joined: pd.DataFrame = pd.concat(parts, axis=1)
-    return joined
+                kept = frequent_categories(before, limits.categories)
+                parts = [fold_categories(part, kept) for part in parts]
+            found[0][name], found[1][name] = parts
+    return pd.DataFrame(found[0]), pd.DataFrame(found[1])
+
+
+def _places(n: int, rows: int, seed: int) -> npt.NDArray[np.int64]:
+    """At most ``rows`` of ``n`` places, drawn without replacement."""
+    return np.arange(n) if n <= rows else np.random.default_rng(seed).choice(n, rows, replace=False)
 
 
 def _figures(figures: Sequence[tuple[str, float]]) -> list[Any]:

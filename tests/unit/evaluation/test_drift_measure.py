@@ -122,7 +122,10 @@ def test_few_rows_and_few_days_are_refused():
 def test_the_order_of_rows_does_not_matter():
     reference, current = _frame(1), _frame(2)
     shuffled = reference.sample(frac=1, random_state=3)
-    assert measure_drift(reference, current).columns == measure_drift(shuffled, current).columns
+    found = [measure_drift(frame, current).columns for frame in (reference, shuffled)]
+    for one, other in zip(*found, strict=True):
+        assert (one.label, one.check, one.status) == (other.label, other.check, other.status)
+        assert (one.value, one.limit) == pytest.approx((other.value, other.limit), abs=1e-6)  # sums of other orders
 
 
 def test_three_orders_of_80_000_pieces_do_not_hide_a_shift():
@@ -136,5 +139,12 @@ def test_the_calibration_says_how_the_limits_came_about():
     made = measure_drift(_frame(1), _frame(2, 1000, 7), seed=4).calibration
     assert (made.reference_days, made.window_days, made.resamples, made.seed) == (28, 7, 1000, 4)
     assert made.reached <= made.false_alarm_rate == 0.05
-    assert {one.check for one in made.checks} == {"wasserstein", "jensen_shannon", "missing_share", "new_categories"}
+    assert {one.check for one in made.checks} == {
+        "wasserstein",
+        "jensen_shannon",
+        "missing_share",
+        "new_categories",
+        "beside_others",
+        "ranks_beside_others",
+    }
     assert all(one.limit >= one.floor for one in made.checks)

@@ -20,7 +20,8 @@ class CheckCalibration(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         column: its name.
-        check: ``wasserstein``, ``jensen_shannon``, ``missing_share`` or ``new_categories``.
+        check: ``wasserstein``, ``jensen_shannon``, ``missing_share``, ``new_categories``, ``beside_others``,
+            ``ranks_beside_others`` or ``missing_beside_others``.
         segment: of the rows; empty for all of them.
         median: of its figure over the resampled windows.
         p95: 95 % quantile of it.

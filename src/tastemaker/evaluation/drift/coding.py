@@ -11,7 +11,16 @@ from tastemaker.evaluation.drift.limits import DriftLimits
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["OTHER", "CodedColumn", "Coding", "clip_range", "code_column", "fold_categories", "is_number"]
+__all__ = [
+    "OTHER",
+    "CodedColumn",
+    "Coding",
+    "clip_range",
+    "code_column",
+    "fold_categories",
+    "frequent_categories",
+    "is_number",
+]
 
 OTHER = "(other)"
 _TAIL = 0.001
@@ -125,14 +134,16 @@ def _factorized(column: "pd.Series[Any]") -> "tuple[Ints, pd.Index[Any]]":
     return codes, pd.Index(names, dtype=object)
 
 
-def fold_categories(
-    reference: "pd.Series[str]", current: "pd.Series[str]", keep: int
-) -> "tuple[pd.Series[str], pd.Series[str]]":
-    """Fold all but the reference's ``keep`` most frequent categories into one.
+def frequent_categories(reference: "pd.Series[Any]", keep: int) -> "pd.Index[Any]":
+    """The ``keep`` most frequent categories; by name where counts are equal."""
+    codes, known = _factorized(reference)
+    counts = np.bincount(codes[codes >= 0], minlength=len(known))
+    return known[np.lexsort((known.astype(str), -counts))[:keep]]
+
+
+def fold_categories(column: "pd.Series[str]", frequent: "pd.Index[Any]") -> "pd.Series[str]":
+    """Fold all but the frequent categories into one.
 
     On long tails the Jensen-Shannon distance of two samples of one distribution is large.
     """
-    counted = reference.value_counts(sort=False)
-    frequent = counted.index[np.lexsort((counted.index.astype(str), -counted.to_numpy()))][:keep]
-    fold = [part.where(part.isin(frequent) | part.isna(), OTHER) for part in (reference, current)]
-    return fold[0], fold[1]
+    return column.where(column.isin(frequent) | column.isna(), OTHER)

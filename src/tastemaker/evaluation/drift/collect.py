@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tastemaker.errors import DataError
+from tastemaker.evaluation.drift.beside import SAMPLE_ROWS
 from tastemaker.evaluation.drift.coding import code_column, is_number
 from tastemaker.evaluation.drift.figures import ColumnFigures, Rows, column_figures
 from tastemaker.evaluation.drift.judge import absent_column
 from tastemaker.evaluation.drift.limits import DriftLimits
 from tastemaker.evaluation.drift.summary import ColumnDrift
-from tastemaker.evaluation.drift.windows import draw_windows
+from tastemaker.evaluation.drift.windows import Windows, draw_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,9 @@ class DriftFigures:
         seed: of the resampling.
         reference_days: with rows.
         current_days: with rows.
-        window_days: of each resampled window.
-        block_days: days in a row that were drawn together.
+        windows: of reference days.
+        exchanged: of reference days and judged days.
+        sampled: rows of both frames from which it is seen how columns go together.
     """
 
     columns: Mapping[tuple[str, str], ColumnFigures]
@@ -45,8 +47,9 @@ class DriftFigures:
     seed: int
     reference_days: int
     current_days: int
-    window_days: int
-    block_days: int
+    windows: Windows
+    exchanged: Windows
+    sampled: int
 
     def with_columns(self, other: "DriftFigures") -> "DriftFigures":
         """These, with the columns of another measurement of the same days in place of those of the same name.
@@ -56,12 +59,19 @@ class DriftFigures:
         Raises:
             ValueError: the two have other days, limits or seeds.
         """
-        if replace(self, columns={}, lacking={}).__dict__ != replace(other, columns={}, lacking={}).__dict__:
+        alike = ("limits", "seed", "reference_days", "current_days", "sampled")
+        if any(getattr(self, name) != getattr(other, name) for name in alike):
             raise ValueError("figures of other days, limits or seeds; measure both alike")
         measured = {name for _, name in other.columns} | set(other.lacking)
         return replace(
             self,
-            columns={key: one for key, one in self.columns.items() if key[1] not in measured} | dict(other.columns),
+            # In the order of these: sums of other orders differ in the last digit.
+            columns={
+                key: other.columns.get(key, one)
+                for key, one in self.columns.items()
+                if key in other.columns or key[1] not in measured
+            }
+            | dict(other.columns),
             lacking={name: one for name, one in self.lacking.items() if name not in measured} | dict(other.lacking),
         )
 
@@ -90,6 +100,7 @@ def collect_figures(
     )
     rng = np.random.default_rng(seed)
     chosen = list(_segments(reference, current, segments, limits=limits, places=places, rng=rng))
+    sample = _sample(reference, current, seed)
     lacking: dict[str, ColumnDrift] = {}
     columns: dict[tuple[str, str], ColumnFigures] = {}
     for name in dict.fromkeys([*reference.columns, *current.columns]):
@@ -102,8 +113,19 @@ def collect_figures(
         coded = code_column(reference[name], current[name], limits)
         for segment, rows in chosen:
             if not segment.startswith(f"{name}="):  # it has a single value there
-                columns[segment, str(name)] = column_figures(coded, rows, windows, exchanged)
-    return DriftFigures(columns, lacking, limits, seed, n_reference, n_current, windows.days, windows.block_days)
+                part = None if segment else sample
+                columns[segment, str(name)] = column_figures(coded, rows, windows, exchanged, part)
+    sampled = len(sample[0]) + len(sample[1])
+    return DriftFigures(columns, lacking, limits, seed, n_reference, n_current, windows, exchanged, sampled)
+
+
+def _sample(
+    reference: "pd.DataFrame", current: "pd.DataFrame", seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Places of rows of both frames, each row being as likely as any other."""
+    rows = len(reference) + len(current)
+    chosen = np.random.default_rng(seed).permutation(rows)[:SAMPLE_ROWS] if rows > SAMPLE_ROWS else np.arange(rows)
+    return chosen[chosen < len(reference)], chosen[chosen >= len(reference)] - len(reference)
 
 
 def _require(reference: "pd.DataFrame", current: "pd.DataFrame", limits: DriftLimits) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tastemaker.evaluation.drift.beside import Parts, column_parts
 from tastemaker.evaluation.drift.coding import CodedColumn, Coding
 from tastemaker.evaluation.drift.distances import jensen_shannon, shares
 from tastemaker.evaluation.drift.windows import Windows
@@ -52,6 +53,7 @@ class ColumnFigures:
         always: the place of the window's value, where it has a single one.
         null_constant: resampled windows with a single value.
         null_empty: resampled windows without any.
+        parts: what the other columns are foretold by, and it by them; None where that is not looked at.
     """
 
     coding: Coding
@@ -64,9 +66,16 @@ class ColumnFigures:
     always: tuple[int, int]
     null_constant: int
     null_empty: int
+    parts: Parts | None = None
 
 
-def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged: Windows) -> ColumnFigures:
+def column_figures(
+    column: CodedColumn,
+    rows: Rows,
+    windows: Windows,
+    exchanged: Windows,
+    sample: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None,
+) -> ColumnFigures:
     """Count once a day, and sum days to windows: a matrix product instead of a distance per window.
 
     Args:
@@ -74,6 +83,7 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged:
         rows: which count.
         windows: of reference days.
         exchanged: of reference days and, after them, those of the judged window.
+        sample: places of rows of both frames, to compare the column with the others; None: it is not.
     """
     coding = column.coding
     width = len(coding.values) + 1  # place 0: missing
@@ -102,6 +112,7 @@ def column_figures(column: CodedColumn, rows: Rows, windows: Windows, exchanged:
         always=(int(whole[1:].argmax()), int(current[1:].argmax())),
         null_constant=int(((windows.inside @ (drawn[:, 1:] > 0) > 0).sum(axis=1) == 1).sum()) if kinds[1] == 1 else 0,
         null_empty=int((windows.inside @ drawn[:, 1:].sum(axis=1) == 0).sum()),
+        parts=None if sample is None else column_parts(column, (drawn, by_day, judged), sample),
     )
 
 

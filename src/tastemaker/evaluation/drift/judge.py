@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tastemaker.evaluation.drift.beside import BESIDE, MISSING_BESIDE, RANKS_BESIDE
 from tastemaker.evaluation.drift.calibration import CheckKey
 from tastemaker.evaluation.drift.coding import is_number
 from tastemaker.evaluation.drift.figures import ColumnFigures
@@ -68,6 +69,14 @@ def judge_column(
 
     words = f"missing: {figures.missing[0]:.1%} before, {figures.missing[1]:.1%} now"
     found = [said("missing_share", fires("missing_share"), words if fires("missing_share") else "")]
+    if MISSING_BESIDE in figures.observed:
+        found.append(
+            said(
+                MISSING_BESIDE,
+                fires(MISSING_BESIDE),
+                "missing where the other columns do not foretell it" if fires(MISSING_BESIDE) else "",
+            )
+        )
     if not figures.n_values[1]:
         chance = figures.null_empty > 0
         found.append(said("empty", not chance, "no value now" + (", as on some reference days" if chance else "")))
@@ -88,6 +97,11 @@ def judge_column(
         reason = f"{figures.observed['new_categories']:.1%} of the rows have a category that was not there before"
         found.append(said("new_categories", fresh, reason if fresh else ""))
     found.append(said(figures.coding.check, fires(figures.coding.check)))
+    for check in (BESIDE, RANKS_BESIDE):
+        if check in figures.observed:
+            found.append(
+                said(check, fires(check), "moved from what the other columns foretell" if fires(check) else "")
+            )
     return found
 
 

@@ -46,6 +46,9 @@ class DriftLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             "wasserstein": self.wasserstein,
             "jensen_shannon": self.jensen_shannon,
             "missing_share": self.missing_share,
+            "beside_others": self.wasserstein,
+            "ranks_beside_others": self.wasserstein,
+            "missing_beside_others": self.missing_share,
             "new_categories": self.new_category_share,
         }[check]
         return found

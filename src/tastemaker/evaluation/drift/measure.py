@@ -1,13 +1,15 @@
 """Measure the drift between reference days and a window of days, with limits from the reference itself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tastemaker.evaluation.drift.beside import beside_others
 from tastemaker.evaluation.drift.calibration import DriftCalibration, calibrate
 from tastemaker.evaluation.drift.collect import DAY, DriftFigures, collect_figures
+from tastemaker.evaluation.drift.figures import ColumnFigures
 from tastemaker.evaluation.drift.judge import judge_column
 from tastemaker.evaluation.drift.limits import DriftLimits
 from tastemaker.evaluation.drift.summary import ColumnDrift
@@ -60,7 +62,7 @@ def measure_drift(
 
 def judge_figures(figures: DriftFigures) -> MeasuredDrift:
     """Calibrate limits on the resampled windows and compare the judged window with them."""
-    limits, keyed = figures.limits, figures.columns.items()
+    limits, keyed = figures.limits, _with_others(figures).items()
     null = {(*key, check): values for key, column in keyed for check, values in column.null.items()}
     mixed = {(*key, check): values for key, column in keyed for check, values in column.exchanged.items()}
     factor, reached, checks = calibrate(null, limits)
@@ -74,8 +76,8 @@ def judge_figures(figures: DriftFigures) -> MeasuredDrift:
         resamples=limits.resamples,
         seed=figures.seed,
         reference_days=figures.reference_days,
-        window_days=figures.window_days,
-        block_days=figures.block_days,
+        window_days=figures.windows.days,
+        block_days=figures.windows.block_days,
         factor=factor,
         checks=checks,
     )
@@ -84,3 +86,19 @@ def judge_figures(figures: DriftFigures) -> MeasuredDrift:
     for (segment, name), column in keyed:
         decided += judge_column(name, segment, column, bounds)
     return MeasuredDrift(tuple(decided), calibration, figures.reference_days, figures.current_days)
+
+
+def _with_others(figures: DriftFigures) -> dict[tuple[str, str], ColumnFigures]:
+    """Every column's figures, with those beside the other columns."""
+    parts = {name: one.parts for (segment, name), one in figures.columns.items() if one.parts is not None}
+    beside = beside_others(parts, figures.windows, figures.exchanged)
+    found = dict(figures.columns)
+    for name, checks in beside.items():
+        one = found["", name]
+        found["", name] = replace(
+            one,
+            observed=one.observed | {check: three[0] for check, three in checks.items()},
+            null=one.null | {check: three[1] for check, three in checks.items()},
+            exchanged=one.exchanged | {check: three[2] for check, three in checks.items()},
+        )
+    return found

@@ -12,7 +12,7 @@ __all__ = ["FEATURES", "QUALITY_CHECKS", "ColumnDrift", "DriftSummary", "GroupDr
 
 FEATURES = "features"
 # Checks that say that data is broken rather than that the world has moved.
-QUALITY_CHECKS = frozenset({"missing_share", "new_categories", "constant", "empty", "absent"})
+QUALITY_CHECKS = frozenset({"missing_share", "missing_beside_others", "new_categories", "constant", "empty", "absent"})
 
 Status = Literal["stable", "drifted", "unchecked"]
 
@@ -22,8 +22,9 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         column: its name.
-        check: ``wasserstein``, ``jensen_shannon``, ``missing_share``, ``new_categories``, ``constant``, ``varies``
-            (no longer constant), ``empty``, ``absent`` or ``few_values``.
+        check: ``wasserstein``, ``jensen_shannon``, ``missing_share``, ``new_categories``, ``beside_others``,
+            ``ranks_beside_others``, ``missing_beside_others``, ``constant``, ``varies`` (no longer constant),
+            ``empty``, ``absent`` or ``few_values``.
         value: the check's figure, if it has one.
         limit: above it the column has drifted.
         status: ``unchecked`` columns do not enter the share.
