@@ -16,7 +16,7 @@ from tastemaker.models.pipeline.exposure import exposed
 from tastemaker.models.pipeline.facts import ItemFacts
 from tastemaker.models.pipeline.features import feature_names, ranking_features
 from tastemaker.models.pipeline.lists import Lists, join
-from tastemaker.models.pipeline.refit import refit, refit_or_keep, refit_s, worth_their_time
+from tastemaker.models.pipeline.refit import refit, refit_or_keep, refit_s
 from tastemaker.models.pipeline.sources import choose_sources
 from tastemaker.models.pipeline.stack import Stack, fit_stack
 from tastemaker.models.protocol import FitContext, Model, Scores
@@ -75,9 +75,6 @@ class Pipeline:
         tuned = self._tune(names, part, context, clock)
         if not tuned:
             raise DataError("no source could be fitted; see the lines above for the reason of each")
-        trials = [asdict(trial) for one in tuned for trial in one.trials]
-        tuned = worth_their_time(tuned, clock.end - clock.begun)
-        context.progress("candidates by " + ", ".join(one.trial.source for one in tuned))
         facts = ItemFacts.of(part.train, context.items)
         self._order = self._stack(tuned, part, facts, context, clock)
         # First what lists are made by: the curve is told as far as there is time, unless somebody asked for coverage.
@@ -94,7 +91,7 @@ class Pipeline:
         self.report = {
             "protocol": part.protocol,
             "validation_users": part.history.n_users,
-            "trials": trials,
+            "trials": [asdict(trial) for one in tuned for trial in one.trials],
             "chosen": {one.trial.source: dict(one.trial.hyperparameters) for one in tuned},
             "blend": dict(zip((one.trial.source for one in tuned), self._order.blend.tolist(), strict=True)),
             "not_fitted_again": stayed,
@@ -155,8 +152,7 @@ class Pipeline:
         tuned: list[Tuned] = []
         for at, name in enumerate(names):
             # What has been fitted makes lists and is fitted again; the rest of the time is shared among those to come.
-            kept = worth_their_time(tuned, clock.end - clock.begun)
-            left = clock.end - time.monotonic() - clock.stack_s - _listing_s(kept) - refit_s(kept)
+            left = clock.end - time.monotonic() - clock.stack_s - _listing_s(tuned) - refit_s(tuned)
             waiting = sum(_weight(other) for other in names[at:])
             slice_s = left * _weight(name) / waiting
             if slice_s <= 0:

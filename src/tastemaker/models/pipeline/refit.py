@@ -10,28 +10,11 @@ from tastemaker.models.protocol import FitContext, Model
 from tastemaker.models.registry import create
 from tastemaker.models.tuning import Tuned
 
-__all__ = ["refit", "refit_or_keep", "refit_s", "worth_their_time"]
+__all__ = ["refit", "refit_or_keep", "refit_s"]
 
 _GROWTH = 1.2  # by which a fit may take longer than the one that was measured: there is more data
 _ENOUGH = 0.8  # share of the time of the trial for which a fit is begun: the estimate is no better than that
-_CHEAP = 0.05  # share of the budget that any source may take
-_PRICE = 2.0  # a source of a tenth of the budget must reach two tenths of the best NDCG
-_MOST = 2 / 3  # of the best NDCG is enough at any price: it may well see what the best does not
 _FREE_S = 1.0  # a fit of less is made however late it is
-
-
-def worth_their_time(tuned: Sequence[Tuned], budget_s: float) -> list[Tuned]:
-    """Without what takes long for what it finds, such as towers that saw a few steps of a large catalogue.
-
-    Counted is what a source has yet to do: to be fitted again and to score the users twice, for lists to learn from and
-    in the end. What is quick stays however poor it is, since the ranker gains from it; the best always stays.
-    """
-    best = max((one.trial.ndcg for one in tuned), default=0.0)
-
-    def price(one: Tuned) -> float:
-        return (refit_s([one]) + 2 * one.trial.score_s) / budget_s
-
-    return [one for one in tuned if price(one) <= _CHEAP or one.trial.ndcg >= min(_MOST, _PRICE * price(one)) * best]
 
 
 def refit_s(tuned: Sequence[Tuned]) -> float:

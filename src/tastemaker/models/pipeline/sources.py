@@ -18,13 +18,11 @@ def choose_sources(train: Histories, protocol: str, *, exclude_seen: bool) -> tu
     chosen: list[str] = []
     if not exclude_seen and train.repeats > _REPEATS:
         chosen.append("own-frequency")
-    if protocol != "session" and train.times is not None:
-        chosen.append("recent-popularity")
-    chosen.append("popularity")
     if protocol == "session":
         chosen += ["session-knn", "co-visitation", "item-knn", "graph-filter", "ease", "ials"]
     elif train.times is not None:
         chosen += ["co-visitation", "item-knn", "user-knn", "session-knn", "ease", "graph-filter", "ials"]
+        chosen.append("recent-popularity")
     else:
         chosen += ["graph-filter", "ials", "ease", "user-knn", "item-knn"]
-    return (*chosen, "two-tower")
+    return (*chosen, "popularity", "two-tower")

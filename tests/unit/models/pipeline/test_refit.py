@@ -7,7 +7,7 @@ import pytest
 from tastemaker.errors import DataError
 from tastemaker.models.histories import Histories
 from tastemaker.models.pipeline import refit as refitting
-from tastemaker.models.pipeline.refit import refit, refit_or_keep, refit_s, worth_their_time
+from tastemaker.models.pipeline.refit import refit, refit_or_keep, refit_s
 from tastemaker.models.protocol import FitContext
 from tastemaker.models.trial_log import Trial
 from tastemaker.models.tuning import Tuned
@@ -43,8 +43,8 @@ def made(monkeypatch) -> list[str]:
     return names
 
 
-def _tuned(name: str, fit_s: float, allowed_s: float = 60.0, ndcg: float = 0.1, **hyperparameters: object) -> Tuned:
-    return Tuned(Trial(name, hyperparameters, ndcg=ndcg, fit_s=fit_s), _Source(), (), allowed_s)
+def _tuned(name: str, fit_s: float, allowed_s: float = 60.0, **hyperparameters: object) -> Tuned:
+    return Tuned(Trial(name, hyperparameters, ndcg=0.1, fit_s=fit_s), _Source(), (), allowed_s)
 
 
 def test_refit_is_allowed_what_the_trial_was_allowed_however_little_is_left(made) -> None:
@@ -87,29 +87,3 @@ def test_refit_or_keep_keeps_the_validated_model_of_a_source_that_fails_on_every
 def test_refit_s_is_a_fifth_above_what_the_trials_took() -> None:
     # 1.2 x (10 + 5)
     assert refit_s([_tuned("ease", 10.0), _tuned("ials", 5.0)]) == pytest.approx(18.0)
-
-
-def test_worth_their_time_leaves_out_what_takes_long_for_what_it_finds() -> None:
-    # Of 100 s, with 1.2 x fit_s: 4.8 % is cheap; 24 % must reach 48 % of the best NDCG, .4, which is .192;
-    # 60 % must reach two thirds of it, .267.
-    quick_poor = _tuned("popularity", 4.0, ndcg=0.02)
-    slow_good = _tuned("ease", 20.0, ndcg=0.20)
-    slow_poor = _tuned("graph-filter", 20.0, ndcg=0.18)
-    slowest_good = _tuned("two-tower", 50.0, ndcg=0.27)
-    slowest_poor = _tuned("ials", 50.0, ndcg=0.26)
-    best = _tuned("own-frequency", 60.0, ndcg=0.4)
-    kept = worth_their_time([quick_poor, slow_good, slow_poor, slowest_good, slowest_poor, best], 100.0)
-    assert [one.trial.source for one in kept] == ["popularity", "ease", "two-tower", "own-frequency"]
-
-
-def test_worth_their_time_counts_what_scoring_takes() -> None:
-    # 2 x 12 s of 100 s for scoring alone must reach 48 % of .4, which is .192.
-    trial = Trial("ease", {}, ndcg=0.19, fit_s=0.0, score_s=12.0)
-    best = _tuned("own-frequency", 0.1, ndcg=0.4)
-    assert worth_their_time([Tuned(trial, _Source(), (), 60.0), best], 100.0) == [best]
-
-
-def test_worth_their_time_keeps_all_where_nothing_finds_anything() -> None:
-    tuned = [_tuned("ease", 50.0, ndcg=0.0), _tuned("two-tower", 60.0, ndcg=0.0)]
-    assert worth_their_time(tuned, 100.0) == tuned
-    assert worth_their_time([], 100.0) == []
