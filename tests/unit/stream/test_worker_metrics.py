@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from stream_cases import PLAN, event
 
 from tastemaker import names
 from tastemaker.features.stores.memory import MemoryStore
-from tastemaker.features.stores.opening import open_online_store
+from tastemaker.features.stores.opening import open_online_reader, open_online_store
 from tastemaker.features.streaming.state import ConsumedEvent
 from tastemaker.stream.freshness_metric import Freshness
 from tastemaker.stream.store_sizes import counting_rows
@@ -93,6 +94,19 @@ def test_rows_are_counted_in_the_background_and_again_after_a_rest():
         with counting_rows(location, [view], tell, every_s=0.0):
             assert grown.wait(30)
     assert told[:2] == [(view.name, 2), (view.name, 3)]
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_who_walks_over_the_whole_store_need_not_map_it(tmp_path, mapped):
+    location = tmp_path / "online.sqlite"
+    view = PLAN.views[0]
+    with closing(open_online_store(location)) as store, store.transaction() as tx:
+        tx.set_meta("current_views", view.signature)
+        tx.put(view.signature, ["u1"], [1], [b"x" * 100_000])
+    with closing(open_online_reader(location, mapped=mapped)) as reader:
+        assert reader.size(view.signature).rows == 1
+        maps = Path("/proc/self/maps").read_text()
+    assert (f"{location}\n" in maps) == mapped
 
 
 def test_help_names_every_metric():

@@ -38,11 +38,12 @@ def open_online_store(location: Path | str) -> OnlineStore:
     return SqliteStore(_path(location))
 
 
-def open_online_reader(location: Path | str) -> StoreReader:
+def open_online_reader(location: Path | str, *, mapped: bool = True) -> StoreReader:
     """Open a store for reading only.
 
     Args:
         location: as of :func:`open_online_store`.
+        mapped: whether a file is mapped into memory, which is faster; who walks over all of it would map all of it.
 
     Raises:
         DataError: there is no store, it is of another format, or the server cannot be reached.
@@ -57,7 +58,7 @@ def open_online_reader(location: Path | str) -> StoreReader:
         return RedisReader(location)
     from tastemaker.features.stores.sqlite_reader import SqliteReader
 
-    return SqliteReader(_path(location))
+    return SqliteReader(_path(location), mapped=mapped)
 
 
 @contextmanager

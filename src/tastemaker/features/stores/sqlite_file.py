@@ -21,6 +21,7 @@ __all__ = ["FORMAT", "REBUILD", "connect_reader", "connect_writer", "snapshot", 
 FORMAT: Final = 3
 _OUTDATED: Final = {1, 2}
 _BUSY_SECONDS: Final = 30.0
+_MAPPED_BYTES: Final = 2**30
 
 # ``online`` has a rowid, because SQLite keeps rows of kilobytes out of an index's pages (4 KB rows: twice the writes
 # per second of WITHOUT ROWID, same at 300 bytes). What changed is logged with one row per transaction and view: an
@@ -76,8 +77,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open for reading only.
+def connect_reader(path: Path, *, mapped: bool = True) -> sqlite3.Connection:
+    """Open for reading only, with the file mapped into memory or not.
 
     Raises:
         DataError: there is no store, or one of another format.
@@ -87,7 +88,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection = _connect(f"file:{quote(str(path.absolute()))}?mode=ro")
     try:
         connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA mmap_size=1073741824")
+        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES if mapped else 0}")
         found = _format(connection)
     except sqlite3.DatabaseError as error:
         connection.close()

@@ -31,13 +31,14 @@ class SqliteReader:
 
     Args:
         path: the file.
+        mapped: whether it is mapped into memory.
 
     Raises:
         DataError: there is no store, or one of another format.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, mapped: bool = True) -> None:
+        self._path, self._mapped = path, mapped
         self._threads = threading.local()
         self._tails = Tails()
         self._views: dict[str, int] = {}  # a view keeps its number for ever
@@ -46,7 +47,7 @@ class SqliteReader:
     def _connect(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = self._threads.connection = connect_reader(self._path)
+            connection = self._threads.connection = connect_reader(self._path, mapped=self._mapped)
         return connection
 
     def _view(self, connection: sqlite3.Connection, signature: str) -> int | None:
