@@ -54,9 +54,8 @@ def copy_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:
     """
     settings, release = small_release()
     shutil.copytree(settings.home, home)
-    return settings.model_copy(update={"home": home, "repository": repository}), home / release.relative_to(
-        settings.home
-    )
+    copied = settings.model_copy(update={"home": home, "repository": repository})
+    return copied, home / release.relative_to(settings.home)
 
 
 def train_small_release(home: Path, repository: Path) -> tuple[Settings, Path]:

@@ -11,22 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from tastemaker import names
-from tastemaker.lake.tables import Lake
 from tastemaker.settings import Settings
 
-__all__ = ["Shoppers", "known_shoppers"]
-
-
-def known_shoppers(settings: Settings, count: int) -> list[str]:
-    """Ids of the customers that bought most recently."""
-    with Lake(settings.lake_dir).connect() as duck:
-        rows = duck.execute(
-            f"""SELECT {names.USER_ID} FROM {names.TABLE_EVENTS} WHERE {names.USER_ID} IS NOT NULL
-            GROUP BY 1 ORDER BY max({names.OCCURRED_AT}) DESC, 1 LIMIT ?""",
-            [count],
-        ).fetchall()
-    return [row[0] for row in rows]
+__all__ = ["Shoppers"]
 
 
 class Shoppers:

@@ -18,6 +18,7 @@ from tastemaker.errors import StackError
 from tastemaker.evaluation.drift import DriftSummary
 from tastemaker.promotion.releases import Release, ReleaseRegistry
 from tastemaker.promotion.rollout.store import RolloutStore
+from tastemaker.promotion.shoppers import recent_shoppers
 from tastemaker.release.parameters import TrainingParameters
 from tastemaker.settings import Settings
 from tastemaker.stack.components import process_env
@@ -27,7 +28,7 @@ from tastemaker.stack.rehearsal.feed import BROKEN, break_export, deliver
 from tastemaker.stack.rehearsal.on_call import OnCall, Received
 from tastemaker.stack.rehearsal.outcome import Outcome, checks_told
 from tastemaker.stack.rehearsal.runs import ToldRuns
-from tastemaker.stack.rehearsal.shoppers import Shoppers, known_shoppers
+from tastemaker.stack.rehearsal.shoppers import Shoppers
 
 __all__ = ["LATE_DAYS", "ONE_IN", "PARAMETERS", "TEST_DAYS", "Story"]
 
@@ -165,7 +166,7 @@ class Story:
         """Shoppers meet the candidate until the rollout is over."""
         champion = self._registry.champion()
         assert champion is not None
-        users, likes = known_shoppers(self._settings, _SHOPPERS), {candidate.id: _DISLIKED}
+        users, likes = recent_shoppers(self._settings, _SHOPPERS), {candidate.id: _DISLIKED}
         with Shoppers(self._settings, users, likes, otherwise=_LIKED, seed=_SEED) as shoppers:
             watched = self._runs.follow(watch)
             began = time.monotonic()

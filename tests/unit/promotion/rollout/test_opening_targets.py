@@ -115,13 +115,22 @@ class Pointer:
         return type("Named", (), {"release": self.release}) if self.release else None
 
 
-def test_the_champion_is_served_where_no_rollout_runs_and_nothing_is_done_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+There = tuple[Settings, TwinCluster, KServeTarget]
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> There:
+    """A cluster with nothing served yet, and a champion pointer that :class:`Pointer` holds."""
+    monkeypatch.setattr(kserve_champion, "ReleaseRegistry", Pointer)
     cluster = TwinCluster()
     target = KServeTarget(Platform(cluster, STORAGE, sleep=cluster.tick, now=cluster.now))
-    settings = Settings(home=tmp_path, cluster_storage=STORAGE)
-    monkeypatch.setattr(kserve_champion, "ReleaseRegistry", Pointer)
+    return Settings(home=tmp_path, cluster_storage=STORAGE), cluster, target
+
+
+def test_the_champion_is_served_where_no_rollout_runs_and_nothing_is_done_twice(
+    there: There, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, cluster, target = there
     assert serve_champion(settings, target=target) is None  # there is no release yet
     assert target.read() is None
     for release in (A, B, A):  # the first one; a promotion and a rollback past rollouts
@@ -133,12 +142,9 @@ def test_the_champion_is_served_where_no_rollout_runs_and_nothing_is_done_twice(
 
 
 def test_while_a_rollout_runs_its_driver_alone_says_what_is_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    there: There, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = TwinCluster()
-    target = KServeTarget(Platform(cluster, STORAGE, sleep=cluster.tick, now=cluster.now))
-    settings = Settings(home=tmp_path, cluster_storage=STORAGE)
-    monkeypatch.setattr(kserve_champion, "ReleaseRegistry", Pointer)
+    settings, _, target = there
     monkeypatch.setattr(Pointer, "release", A)
     target.apply(Split(A, B, 0.25))
     settings.rollouts_dir.mkdir(parents=True)
