@@ -1,17 +1,19 @@
 """What happens only the first time: machine code is compiled or loaded, and models meet what they are for."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from tastemaker.events.contract import EventType
 from tastemaker.serving.making import Parts
 from tastemaker.serving.model_services.contract import HistoryEvent
+from tastemaker.serving.recipe import Recipe
+from tastemaker.serving.requests import trial_requests
 from tastemaker.serving.rerank import rerank
 from tastemaker.serving.shop_state import ShopState
 
-__all__ = ["trial_history", "warm_up"]
+__all__ = ["trial_askings", "trial_history", "warm_up"]
 
 _KINDS: Final[tuple[EventType, ...]] = ("view", "purchase")
 
@@ -36,3 +38,20 @@ def trial_history(item_ids: Sequence[str]) -> list[HistoryEvent]:
         HistoryEvent(item_id=item_id, type=kind, age_s=60.0 * (place + 1))
         for place, (item_id, kind) in enumerate(zip(item_ids, _KINDS, strict=False))
     ]
+
+
+def trial_askings(recipes: Mapping[str, Recipe], item_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Who asks a model alone, for what: the trial requests of all surfaces, each without a history and with one.
+
+    Args:
+        recipes: by surface.
+        item_ids: of the catalogue.
+
+    Yields:
+        Fields of :class:`~tastemaker.serving.model_services.contract.Asking`.
+    """
+    history = tuple(trial_history(item_ids[:2]))
+    for request in trial_requests(recipes, tuple(item_ids[:1])):
+        asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
+        yield asked | {"history": None}
+        yield asked | {"history": history}

@@ -13,10 +13,10 @@ from tastemaker.serving.model_services.shop import ModelShop
 from tastemaker.serving.pipeline import from_store, ranked_candidates
 from tastemaker.serving.problems import ApiProblem
 from tastemaker.serving.recipe import SOURCES
-from tastemaker.serving.requests import check_request, trial_requests
+from tastemaker.serving.requests import check_request
 from tastemaker.serving.stages.context import Asked
 from tastemaker.serving.stages.features import FeaturesInput, ShopperFeatures, shopper_features
-from tastemaker.serving.warm_up import trial_history, warm_up
+from tastemaker.serving.warm_up import trial_askings, warm_up
 
 __all__ = ["RankingModel", "no_index"]
 
@@ -62,11 +62,9 @@ class RankingModel:
         state = self._shop.state
         warm_up(self._shop.parts, state, self._shop.clock.now_us())
         items = tuple(ToRank(item_id=item_id) for item_id in state.catalogue.item_ids[:2])
-        for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
-            asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
-            for history in (None, tuple(trial_history(state.catalogue.item_ids[:2]))):
-                ranking = RankingRequest(candidates=items, history=history, **asked)
-                self._answer(ranking, replace(self._shop.order(ranking.as_list()), timed=False))
+        for asked in trial_askings(self._shop.recipes, state.catalogue.item_ids):
+            request = RankingRequest(candidates=items, **asked)
+            self._answer(request, replace(self._shop.order(request.as_list()), timed=False))
 
     def check(self, request: RankingRequest, where: str = "") -> None:
         """Check what only recipes and sources know.

@@ -11,8 +11,8 @@ from tastemaker.serving.making import Order
 from tastemaker.serving.model_services.contract import Asking, RetrievalRequest, RetrievedCandidates
 from tastemaker.serving.model_services.shop import ModelShop
 from tastemaker.serving.pipeline import filtered_candidates
-from tastemaker.serving.requests import check_request, trial_requests
-from tastemaker.serving.warm_up import trial_history, warm_up
+from tastemaker.serving.requests import check_request
+from tastemaker.serving.warm_up import trial_askings, warm_up
 
 __all__ = ["RetrievalModel"]
 
@@ -40,11 +40,9 @@ class RetrievalModel:
         """Do what only the first requests would otherwise pay for."""
         state = self._shop.state
         warm_up(self._shop.parts, state, self._shop.clock.now_us())
-        for request in trial_requests(self._shop.recipes, state.catalogue.item_ids[:1]):
-            asked = {name: getattr(request, name) for name in ("surface", "user", "items", "category", "query")}
-            for history in (None, tuple(trial_history(state.catalogue.item_ids[:2]))):
-                retrieval = RetrievalRequest(history=history, **asked)
-                self._answer(retrieval, replace(self._shop.order(retrieval.as_list()), timed=False))
+        for asked in trial_askings(self._shop.recipes, state.catalogue.item_ids):
+            request = RetrievalRequest(**asked)
+            self._answer(request, replace(self._shop.order(request.as_list()), timed=False))
 
     def check(self, request: RetrievalRequest, where: str = "") -> None:
         """Check what only recipes know.

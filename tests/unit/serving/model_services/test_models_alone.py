@@ -177,6 +177,15 @@ def test_what_a_surface_needs_is_told(alone, model, request_, field):
     assert refused.value.remedy
 
 
-def test_warming_up_answers_for_every_surface(alone):
-    alone.retrieval.warm_up()
-    alone.ranking.warm_up()
+@pytest.mark.parametrize("model", ["retrieval", "ranking"])
+def test_warming_up_answers_for_every_surface(alone, model, monkeypatch):
+    warmed, answered = getattr(alone, model), set()
+    answer = warmed._answer
+
+    def noted(request, order):
+        answered.add(request.surface)
+        return answer(request, order)
+
+    monkeypatch.setattr(warmed, "_answer", noted)
+    warmed.warm_up()
+    assert answered == set(PAGES)
